@@ -1,0 +1,39 @@
+"""The errors that pnp_priors raises on purpose, one family.
+
+Each is also a built-in error, so that callers who never heard of this package can catch them;
+the command line prints their one line and exits with code 2.
+"""
+
+
+class PnpPriorsError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class UnknownNameError(PnpPriorsError, ValueError):
+    """A name (of a prior, pipeline, recipe, system, solver) that is not known; lists the nearest."""
+
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        import difflib
+
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"nearest: {', '.join(nearest)}; " if nearest else ""
+        super().__init__(f"unknown {kind} {name!r}: {hint}known: {', '.join(known)}")
+
+
+class InputError(PnpPriorsError, ValueError):
+    """An argument or a file's content that cannot be used (shape, range, NaN, type)."""
+
+
+class ConfigError(PnpPriorsError, ValueError):
+    """A YAML file (pipeline, recipe, card) with a wrong key, type or value."""
+
+
+class WeightsError(PnpPriorsError, RuntimeError):
+    """Weights that are damaged, of the wrong hash, or do not fit the architecture."""
+
+
+class MissingFileError(PnpPriorsError, FileNotFoundError):
+    """A file or folder that should exist and does not."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,0 +1,170 @@
+"""What every prior promises: one class that checks input and leaves the network the easy case.
+
+A subclass implements `_denoise(x, sigma)` for images of its own channel count, with `sigma`
+already a tensor inside the trained range; everything that callers may pass is settled here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from deepinv.models.base import Denoiser
+from torch import Tensor
+
+from pnp_priors.errors import InputError
+
+Sigma = float | int | Tensor | np.ndarray | np.generic | list[float]
+
+
+class Prior(Denoiser):
+    r"""A trained denoiser :math:`D(x, \sigma)`, usable wherever deepinv takes a denoiser.
+
+    :param channels: image channels the network was made for. A gray prior (1) is applied to each
+        channel of a colour image by itself.
+    :param sigma_range: trained noise levels ``(low, high)`` in image units (``25/255``, not 25).
+    :param blind: whether the network ignores sigma; only then may sigma be ``None``.
+    """
+
+    #: height and width are padded inside to a multiple of this; tiles must start at one.
+    size_multiple: int = 1
+
+    def __init__(
+        self, channels: int, sigma_range: tuple[float, float], blind: bool = False
+    ) -> None:
+        super().__init__()
+        low, high = float(sigma_range[0]), float(sigma_range[1])
+        if not 0 <= low < high <= 1:
+            raise InputError(f"sigma_range must satisfy 0 <= low < high <= 1, got {sigma_range}")
+        self.channels = int(channels)
+        self.sigma_range = (low, high)
+        self.blind = bool(blind)
+
+    @property
+    def receptive_field(self) -> int:
+        """Width in pixels of the square of input pixels that one output pixel depends on."""
+        raise NotImplementedError
+
+    @property
+    def halo(self) -> int:
+        """Pixels a tile needs on each side so that its inside equals whole-image restoration."""
+        half = self.receptive_field // 2
+        return half + (-half) % self.size_multiple
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor arguments, plain values, that rebuild this architecture."""
+        raise NotImplementedError
+
+    def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        """Parameters by the name under which a training recipe gives their learning rate."""
+        return {"weights": list(self.parameters())}
+
+    def grow(self, **settings: int) -> None:
+        """Enter a training phase of a recipe; systems that cannot grow refuse."""
+        raise InputError(f"{type(self).__name__} cannot grow, got {settings}")
+
+    def prepare_training(self, bfloat16: bool) -> None:
+        """Told before training whether bfloat16 is wanted; most leave that to autocast."""
+
+    def for_release(self) -> Prior:
+        """The form of this network that is released (training-only parts merged), in eval mode."""
+        return self.eval()
+
+    def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Denoise ``x`` ``[B, channels, H, W]`` with ``sigma`` ``[B, 1, 1, 1]`` or ``[B, 1, H, W]``."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, sigma: Sigma | None = None) -> Tensor:
+        r"""Denoise a batch of images.
+
+        Above the trained range the image's contrast is scaled down about 0.5 until sigma fits and
+        scaled back after; below it the correction ``D(x, low) - x`` fades with
+        :math:`(\sigma/\mathrm{low})^2`, as Tweedie's formula says that a denoiser's does.
+
+        :param x: ``[B, C, H, W]`` floating point, nominal range [0, 1] plus noise; any H, W >= 1.
+        :param sigma: noise standard deviation in the same units: a number, a 0-d or ``[B]`` tensor
+            or array, or a map ``[B, 1, H, W]`` (``[1, 1, H, W]`` serves the whole batch).
+            ``None`` for blind priors only.
+        :returns: the denoised batch, of the shape, dtype and device of ``x``.
+        :raises InputError: wrong shape, channels, dtype, or a sigma that is negative, not finite
+            or above 1 (which would be meant in 0..255 units).
+        """
+        self._check_image(x)
+        weights = next(self.parameters())
+        level = self._sigma_tensor(sigma, x, weights.dtype)
+        image = x.to(weights.dtype)
+        if self.channels == 1 and x.shape[1] != 1:
+            batch, colours = x.shape[:2]
+            image = image.flatten(0, 1).unsqueeze(1)
+            level = level.repeat_interleave(colours, dim=0) if level.shape[0] == batch else level
+            return self._in_range(image, level).reshape(x.shape).to(x.dtype)
+        return self._in_range(image, level).to(x.dtype)
+
+    def _in_range(self, x: Tensor, sigma: Tensor) -> Tensor:
+        if self.blind:
+            return self._denoise(x, sigma)
+        low, high = self.sigma_range
+        scale = (high / sigma.amax(dim=(1, 2, 3), keepdim=True).clamp(min=high)).to(x.dtype)
+        inside = (scale * sigma).clamp(min=low)
+        restored = (self._denoise((x - 0.5) * scale + 0.5, inside) - 0.5) / scale + 0.5
+        if low == 0:
+            return restored
+        fade = (sigma / low).clamp(max=1.0) ** 2
+        return x + fade * (restored - x)
+
+    def _check_image(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor) or x.ndim != 4 or 0 in x.shape:
+            got = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(f"expected an image tensor of shape [B, C, H, W], got {got}")
+        if not x.is_floating_point():
+            raise InputError(
+                f"expected floating point values in [0, 1], got {x.dtype}; divide 8-bit by 255"
+            )
+        if self.channels != 1 and x.shape[1] != self.channels:
+            raise InputError(
+                f"this prior is for {self.channels} channels, the image has {x.shape[1]}"
+            )
+
+    def _sigma_tensor(self, sigma: Sigma | None, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Bring every allowed form of sigma to ``[1 or B, 1, 1 or H, 1 or W]``, checked."""
+        batch, _, height, width = x.shape
+        if sigma is None:
+            if not self.blind:
+                raise InputError("this prior is not blind: sigma must be given")
+            sigma = self.sigma_range[1]
+        try:
+            level = torch.as_tensor(sigma, dtype=dtype, device=x.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(f"sigma of type {type(sigma).__name__} is not numeric") from error
+        if level.numel() == 1:
+            level = level.reshape(1, 1, 1, 1)
+        elif level.ndim == 1 and level.shape[0] == batch:
+            level = level.reshape(batch, 1, 1, 1)
+        elif level.ndim == 4 and level.shape[0] in (1, batch) and level.shape[1] == 1:
+            if level.shape[2:] not in ((1, 1), (height, width)):
+                raise InputError(
+                    f"sigma map is {list(level.shape[2:])}, the image {[height, width]}"
+                )
+        else:
+            raise InputError(
+                f"sigma has shape {list(level.shape)}; allowed for this batch: a scalar, "
+                f"[{batch}], or a map [{batch}, 1, {height}, {width}]"
+            )
+        if not torch.compiler.is_compiling():
+            _check_level(level)
+        return level
+
+
+def _check_level(level: Tensor) -> None:
+    """Refuse values that cannot be a standard deviation of an image in [0, 1]."""
+    low, high = (float(v) for v in torch.aminmax(level.detach()))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError("sigma is not finite")
+    if low < 0:
+        raise InputError(f"sigma must not be negative, got {low:g}")
+    if high > 1:
+        raise InputError(
+            f"sigma = {high:g} looks like 0..255 units; images are in [0, 1], "
+            f"so pass {high:g}/255 = {high / 255:.4g}"
+        )

@@ -1,0 +1,195 @@
+r"""Trained reaction diffusion: TRD and genericDP.
+
+One stage with filters :math:`k_i`, influence functions :math:`\phi_i` and reaction weight
+:math:`\lambda`:
+
+.. math:: u_t = u_{t-1} - \Big(\sum_i \bar k_i^t * \phi_i^t(k_i^t * u_{t-1})
+          + \lambda^t_\sigma\,(u_{t-1} - f)\Big)
+
+Chen, Yu, Pock, CVPR 2015, eq. 7 (TRD: one model per noise level), and genericDP, BMVC 2018, eq. 4
+(one diffusion term for all noise levels, a reaction weight for each). Computation is on a 0..255
+scale, as in the papers; callers see [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pnp_priors.errors import InputError
+from pnp_priors.priors.base import Prior
+from pnp_priors.priors.influence import InfluenceBasis
+
+
+def dct_filters(size: int) -> Tensor:
+    """The DCT-II basis of ``size``×``size`` patches without its constant: ``[size²-1, size²]``."""
+    n = torch.arange(size, dtype=torch.float64)
+    rows = torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * size))
+    rows *= torch.where(n == 0, 1 / math.sqrt(size), math.sqrt(2 / size))[:, None]
+    basis = torch.einsum("ay,bx->abyx", rows, rows).reshape(size * size, size * size)
+    return basis[1:].float()
+
+
+def symmetric_index(length: int, pad: int, device: torch.device | None = None) -> Tensor:
+    """Indices that extend ``length`` samples by ``pad`` mirrored ones (edge repeated) each side."""
+    position = torch.arange(-pad, length + pad, device=device) % (2 * length)
+    return torch.where(position < length, position, 2 * length - 1 - position)
+
+
+def symmetric_pad(x: Tensor, pad: int) -> Tensor:
+    """Mirror the image at its edges, for any size from 1×1 and any ``pad``."""
+    rows = symmetric_index(x.shape[-2], pad, x.device)
+    columns = symmetric_index(x.shape[-1], pad, x.device)
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
+class ReactionDiffusion(Prior):
+    r"""TRD (``levels=1``) or genericDP (``levels=50``).
+
+    :param stages: number of stages T; at most all of them run, see :attr:`active_stages`.
+    :param filter_size: side of the filters (5, 7 or 9), ``filter_size² - 1`` of them, combinations
+        of the DCT basis without its constant, of unit norm.
+    :param levels: M; reaction weights for :math:`\sigma = 1, …, M` (on 0..255), interpolated in
+        between. 1: a single reaction weight, for one trained noise level.
+    :param basis: ``gaussian`` or ``triangular`` radial basis functions.
+    :param centres: their number.
+    :param reaction: ``False`` leaves the diffusion term alone (genericDP-wo, section 3.3).
+    :param sigma_range: trained noise levels in [0, 1] units.
+    """
+
+    def __init__(
+        self,
+        stages: int = 8,
+        filter_size: int = 7,
+        levels: int = 50,
+        basis: str = "gaussian",
+        centres: int = 63,
+        reaction: bool = True,
+        sigma_range: tuple[float, float] = (1 / 255, 50 / 255),
+    ) -> None:
+        super().__init__(1, sigma_range)
+        if stages < 1 or filter_size < 3 or filter_size % 2 == 0 or levels < 1:
+            raise InputError("stages and levels start at 1, filter_size is odd and at least 3")
+        count = filter_size**2 - 1
+        self.stages, self.filter_size, self.levels = stages, filter_size, levels
+        self.reaction = reaction
+        self.active_stages = stages
+        self.bfloat16_training = False
+        self.basis = InfluenceBasis(basis, centres)
+        self.register_buffer("dct", dct_filters(filter_size), persistent=False)
+        self.dct: Tensor
+        self.coefficients = nn.Parameter(torch.eye(count).repeat(stages, 1, 1))
+        self.weights = nn.Parameter(self._initial_weights().repeat(stages, count, 1))
+        level = torch.arange(1, levels + 1).float()
+        weight = 0.4 / (1 + (level / 8) ** 1.5) if levels > 1 else torch.full((1,), 0.1)
+        self.reaction_weights = nn.Parameter(weight.repeat(stages, 1), requires_grad=reaction)
+        self._tables: tuple[Tensor, Tensor] | None = None
+
+    def _initial_weights(self) -> Tensor:
+        # A small step of a robust diffusion: linear near zero, fading for strong edges. The
+        # filters of size s² form a tight frame with bound s², hence the division.
+        z = self.basis.centres
+        return self.basis.fit(z, 0.25 * z / (1 + (z / 40) ** 2) / self.filter_size**2)
+
+    @property
+    def receptive_field(self) -> int:
+        return 2 * self.active_stages * (self.filter_size - 1) + 1
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "stages": self.stages,
+            "filter_size": self.filter_size,
+            "levels": self.levels,
+            "basis": self.basis.kind,
+            "centres": self.basis.count,
+            "reaction": self.reaction,
+            "sigma_range": list(self.sigma_range),
+        }
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        groups = {"filters": [self.coefficients], "influence": [self.weights]}
+        return groups | {"reaction": [self.reaction_weights]} if self.reaction else groups
+
+    def prepare_training(self, bfloat16: bool) -> None:
+        """Train through the bfloat16 look-up of :mod:`pnp_priors.training.diffusion_bf16`."""
+        self.bfloat16_training = bfloat16
+
+    @torch.no_grad()
+    def grow(self, stages: int) -> None:
+        """Run ``stages`` stages from now on; new ones start as copies of the last one trained."""
+        if not 1 <= stages <= self.stages:
+            raise InputError(f"stages must be 1 to {self.stages}, got {stages}")
+        last = self.active_stages - 1
+        for parameter in (self.coefficients, self.weights, self.reaction_weights):
+            parameter[last + 1 : stages] = parameter[last]
+        self.active_stages = stages
+
+    def filters(self) -> Tensor:
+        """Filters ``[T, N, s, s]`` of unit norm (TRD, section 3)."""
+        unit = F.normalize(self.coefficients, dim=-1)
+        return (unit @ self.dct).unflatten(-1, (self.filter_size, self.filter_size))
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Influence tables of all stages; kept between calls while the model is in eval mode."""
+        if self.training or torch.is_grad_enabled() and self.weights.requires_grad:
+            return self.basis.table(self.weights)
+        stale = self._tables is None or self._tables[0].dtype != self.weights.dtype
+        if stale or self._tables[0].device != self.weights.device:  # type: ignore[index]
+            self._tables = self.basis.table(self.weights.detach())
+        return self._tables  # type: ignore[return-value]
+
+    def train(self, mode: bool = True) -> ReactionDiffusion:
+        self._tables = None
+        return super().train(mode)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        self._tables = None
+        return super().load_state_dict(*args, **kwargs)
+
+    def reaction_at(self, sigma: Tensor) -> Tensor:
+        """Reaction weights ``[T, *sigma.shape]`` at ``sigma`` in [0, 1] units, interpolated."""
+        if self.levels == 1:
+            return self.reaction_weights[:, :, None, None, None].expand(-1, *sigma.shape)
+        position = (255 * sigma).clamp(1, self.levels) - 1
+        index = position.detach().floor().clamp(max=self.levels - 2).long()
+        share = position - index
+        low, high = self.reaction_weights[:, index], self.reaction_weights[:, index + 1]
+        return low + share * (high - low)
+
+    def diffusion(self, u: Tensor, stage: int) -> Tensor:
+        r"""The diffusion term :math:`\sum_i \bar k_i * \phi_i(k_i * u)` of one stage.
+
+        :param u: ``[B, 1, H, W]`` on the 0..255 scale.
+        :param stage: from 0.
+        """
+        values, steps = self.tables()
+        return self._term(u, self.filters()[stage], (values[stage], steps[stage]))
+
+    def _term(self, u: Tensor, filters: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
+        kernel = filters[:, None]
+        response = F.conv2d(symmetric_pad(u, self.filter_size - 1), kernel)
+        force = self.basis.lookup(response, table)
+        return F.conv_transpose2d(force, kernel, padding=self.filter_size - 1)
+
+    def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        noisy = 255 * x
+        strength = self.reaction_at(sigma)
+        u = noisy
+        if self.training and self.bfloat16_training:
+            from pnp_priors.training.diffusion_bf16 import DiffusionTerms
+
+            terms = DiffusionTerms(self)
+            for stage in range(self.active_stages):
+                step = terms(u, stage)
+                u = u - step - strength[stage] * (u - noisy) if self.reaction else u - step
+            return u / 255
+        filters = self.filters()
+        values, steps = self.tables()
+        for stage in range(self.active_stages):
+            step = self._term(u, filters[stage], (values[stage], steps[stage]))
+            u = u - step - strength[stage] * (u - noisy) if self.reaction else u - step
+        return u / 255

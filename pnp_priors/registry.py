@@ -1,0 +1,124 @@
+"""Finds the released priors: their cards, their architecture, their weights."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnp_priors.errors import ConfigError, UnknownNameError, WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from pnp_priors.card import Card
+    from pnp_priors.priors.base import Prior
+
+PACKAGE = Path(__file__).parent
+CARDS = PACKAGE / "cards"
+WEIGHTS = PACKAGE / "weights"
+
+#: published systems, where the class of each is found; imported only when one is loaded
+SYSTEMS = {
+    "ffdnet": "pnp_priors.priors.ffdnet:FFDNet",
+    "reaction-diffusion": "pnp_priors.priors.reaction_diffusion:ReactionDiffusion",
+}
+
+
+def available() -> list[str]:
+    """Names that :func:`load` takes."""
+    return sorted(path.stem for path in CARDS.glob("*.yaml"))
+
+
+def describe(name: str) -> Card:
+    """The card of a released prior: what it is, what it was trained on, what it reaches.
+
+    :raises UnknownNameError: lists the nearest known names.
+    """
+    from pnp_priors.card import Card
+    from pnp_priors.schema import read_yaml_as
+
+    path = CARDS / f"{name}.yaml"
+    if name not in available():
+        raise UnknownNameError("prior", name, available())
+    return read_yaml_as(Card, path)
+
+
+def system_class(system: str) -> type[Prior]:
+    """The class that implements a published system."""
+    if system not in SYSTEMS:
+        raise UnknownNameError("system", system, sorted(SYSTEMS))
+    module, _, name = SYSTEMS[system].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def build(system: str, arguments: dict[str, Any]) -> Prior:
+    """An untrained network of a system.
+
+    :raises ConfigError: arguments that its constructor does not know or refuses.
+    """
+    try:
+        return system_class(system)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"architecture of system {system!r}: {error}") from error
+
+
+def load(
+    name: str,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> Prior:
+    """A released prior, in eval mode, from the weights that came with this package.
+
+    :param name: one of :func:`available`.
+    :param device: where to put it; the CPU by default.
+    :param dtype: of its weights and computation; float32 by default.
+    :raises UnknownNameError: lists the nearest known names.
+    :raises WeightsError: the weights file is damaged or not the one that its card describes.
+    """
+    card = describe(name)
+    prior = build(card.system, card.architecture)
+    fill(prior, read_weights(WEIGHTS / card.weights.file, card.weights.sha256))
+    prior.requires_grad_(False)
+    return prior.to(device=device, dtype=dtype).eval()
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file whose SHA-256 must be the stated one."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"weights file {path} cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise WeightsError(f"weights file {path}: SHA-256 is {found}, the card states {sha256}")
+    try:
+        return parse(content)
+    except SafetensorError as error:
+        raise WeightsError(f"weights file {path} is not a valid safetensors file") from error
+
+
+def fill(prior: Prior, tensors: dict[str, torch.Tensor]) -> None:
+    """Load tensors into a network of the same architecture."""
+    try:
+        prior.load_state_dict(tensors)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise WeightsError(f"weights do not fit the architecture: {' '.join(lines[1:])}") from error
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """The installed version, or that of the checkout."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("pnp_priors")
+    except PackageNotFoundError:
+        return "0+unknown"

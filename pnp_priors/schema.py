@@ -1,0 +1,85 @@
+"""YAML files as pydantic models, with errors of one line that name the file and the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pnp_priors.errors import ConfigError, MissingFileError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    :raises MissingFileError: there is no such file.
+    :raises ConfigError: it is not YAML; the line is named.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingFileError(f"no such file: {path}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: not readable as YAML") from error
+
+
+def parse_as(model: type[Model], content: Any, where: str) -> Model:
+    """Check ``content`` against ``model``.
+
+    :raises ConfigError: one line: where, the key, what is wrong and what was given.
+    """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: expected keys and values, got {type(content).__name__}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {describe(error, model)}") from None
+
+
+def read_yaml_as(model: type[Model], path: Path) -> Model:
+    """Read a YAML file and check it against ``model``."""
+    return parse_as(model, read_yaml(path), str(path))
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem in one line, and how many more there are."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    if first["type"] == "extra_forbidden":
+        text = f"unknown key {key!r}"
+        parent = _model_at(model, first["loc"][:-1])
+        if parent is not None:
+            text += f"; allowed: {', '.join(parent.model_fields)}"
+    elif first["type"] == "missing":
+        text = f"missing key {key!r}"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        given = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
+        text = f"{key}: {message}{given}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return text + more
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model class at a location inside another, where that can be told from its fields."""
+    current: Any = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            return None
+        annotation = fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if len(models) != 1:
+            return None
+        current = models[0]
+    return current

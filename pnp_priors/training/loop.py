@@ -1,0 +1,300 @@
+"""The training loop: one recipe, one run folder, checkpoints from which it continues.
+
+A run folder holds ``recipe.yaml`` (as run), ``checkpoint.pt`` (plain tensors and numbers, loaded
+with ``weights_only``) and ``log.csv`` (one row per validation). Precision, devices and processes
+are Lightning Fabric's business.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pnp_priors.errors import ConfigError, InputError
+from pnp_priors.priors.base import Prior
+from pnp_priors.registry import build, load
+from pnp_priors.training.allocator import keep_freed_memory
+from pnp_priors.training.data import PatchSampler, image_files, read_image
+from pnp_priors.training.losses import LOSSES
+from pnp_priors.training.recipe import Recipe
+
+LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
+
+
+@dataclass
+class Progress:
+    """Where a run stands; part of the checkpoint."""
+
+    step: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+    phase: int = -1
+    loss: float = float("nan")
+    validation: dict[str, float] = field(default_factory=dict)
+
+
+def lr_factor(progress: float, step: int, warmup: int, final: float) -> float:
+    """Linear warm-up over steps, then a half cosine over the budget from 1 to ``final``."""
+    cosine = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return cosine * min(1.0, (step + 1) / warmup) if warmup else cosine
+
+
+def load_images(recipe: Recipe, data: Path, channels: int) -> tuple[list, list]:
+    """Training and validation images of all sources, uint8 ``[C, H, W]``."""
+    train, validation = [], []
+    for source in recipe.data.sources:
+        files = image_files(data / source.folder)
+        if source.hold_out >= len(files):
+            raise InputError(f"{source.folder}: cannot hold out {source.hold_out} of {len(files)}")
+        images = [read_image(file, channels) for file in files]
+        kept = len(images) - source.hold_out
+        train += images[:kept]
+        validation += images[kept:]
+    return train, validation
+
+
+class Trainer:
+    """Trains one prior by one recipe.
+
+    :param recipe: what to do.
+    :param data: the folder that the recipe's sources are relative to.
+    :param folder: the run folder; a checkpoint in it is continued.
+    :param minutes: the budget of the whole run, over all of its sessions. The learning rate
+        follows the share of the budget used: of ``recipe.steps`` where that is given (then a
+        resumed run equals an uninterrupted one bit for bit), else of these minutes.
+    :param report: called with the trainer after every step, for a progress display.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Path,
+        folder: Path,
+        minutes: float | None = None,
+        report: Callable[[Trainer], None] | None = None,
+        accelerator: str = "auto",
+        devices: int | str = "auto",
+    ) -> None:
+        from lightning_fabric import Fabric
+
+        if recipe.steps is None and minutes is None:
+            raise ConfigError(f"recipe {recipe.name!r} has no 'steps': --minutes must be given")
+        if recipe.optimizer.name != "adam":
+            raise ConfigError("Trainer runs Adam; L-BFGS runs through pnp_priors.training.lbfgs")
+        keep_freed_memory()
+        self.recipe, self.folder, self.minutes = recipe, folder, minutes
+        self.report = report or (lambda _: None)
+        precision = "bf16-mixed" if recipe.precision == "bfloat16" else "32-true"
+        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+        self.fabric.launch()
+        self.fabric.seed_everything(recipe.seed + self.fabric.global_rank, verbose=False)
+        self.device = self.fabric.device
+        self.state = Progress()
+        network = build(recipe.system, recipe.architecture)
+        if recipe.warm_start:
+            network.load_state_dict(load(recipe.warm_start).state_dict())
+        self._check_groups(network)
+        network.prepare_training(recipe.precision == "bfloat16")
+        train, validation = load_images(recipe, data, network.channels)
+        seed = recipe.seed + 1000 * self.fabric.global_rank
+        self.sampler = PatchSampler(train, recipe.data.patch, seed, self.device)
+        self.images = len(train)
+        self.validation = [torch.tensor(i).float().div(255) for i in validation]
+        if recipe.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(
+            [
+                {"params": parameters, "lr": recipe.optimizer.lr[name], "group": name}
+                for name, parameters in network.parameter_groups().items()
+            ],
+            betas=recipe.optimizer.betas,
+        )
+        self.model, self.optimizer = self.fabric.setup(network, optimizer)
+        self.network: Prior = network
+        self.average = AveragedModel(
+            network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.is_file():
+            self._resume()
+        elif self.fabric.global_rank == 0:
+            text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+            (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is used, in [0, 1]."""
+        if self.recipe.steps is not None:
+            return min(1.0, self.state.step / self.recipe.steps)
+        assert self.minutes is not None
+        return min(1.0, self.state.seconds / (60 * self.minutes))
+
+    def train(self, session_minutes: float | None = None) -> bool:
+        """Train until the budget is used or the session's minutes are over.
+
+        :returns: whether the run is finished.
+        """
+        began = time.monotonic()
+        before = self.state.seconds
+        every = self.recipe.validate_every
+        while self.progress < 1.0:
+            self._enter_phase()
+            self._step()
+            # Elapsed time of this session on top of the earlier ones, validation included.
+            self.state.seconds = before + time.monotonic() - began
+            if self.state.step % every == 0:
+                self.validate()
+                self.save()
+            self.report(self)
+            if session_minutes is not None and time.monotonic() - began > 60 * session_minutes:
+                break
+        self.validate()
+        self.save()
+        return self.progress >= 1.0
+
+    def _check_groups(self, network: Prior) -> None:
+        groups, given = set(network.parameter_groups()), set(self.recipe.optimizer.lr)
+        if groups != given:
+            raise ConfigError(
+                f"recipe {self.recipe.name!r}: optimizer.lr needs the groups "
+                f"{', '.join(sorted(groups))}, got {', '.join(sorted(given))}"
+            )
+
+    def _enter_phase(self) -> None:
+        """Grow the network when the budget passes into the next phase."""
+        index = next(i for i, p in enumerate(self.recipe.phases) if self.progress < p.until)
+        if index == self.state.phase:
+            return
+        settings = self.recipe.phases[index].grow
+        if settings:
+            self.network.grow(**settings)
+            self.average.module.grow(**settings)
+        self.state.phase = index
+
+    def _step(self) -> None:
+        recipe, sampler = self.recipe, self.sampler
+        clean = sampler.sample(recipe.data.batch)
+        sigma = sampler.noise_levels(recipe.data.batch, *recipe.data.sigma)
+        noisy = clean + sigma[:, None, None, None] * sampler.gaussian(clean)
+        if recipe.channels_last:
+            noisy = noisy.to(memory_format=torch.channels_last)
+        factor = lr_factor(
+            self.progress,
+            self.state.step,
+            recipe.optimizer.warmup_steps,
+            recipe.optimizer.final_fraction,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = factor * recipe.optimizer.lr[group["group"]]
+        self.model.train()
+        restored = self.model(noisy, sigma)
+        losses = LOSSES[recipe.loss](restored.float(), clean)
+        loss = (losses * self._level_weights(sigma)).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if recipe.optimizer.clip is not None:
+            self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=recipe.optimizer.clip, error_if_nonfinite=True
+            )
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        self.state.step += 1
+        self.state.pixels += clean.numel() * self.fabric.world_size
+        value = loss.item()
+        if not math.isfinite(value):
+            raise RuntimeError(f"the loss is not finite at step {self.state.step}")
+        smooth = 0.99 if math.isfinite(self.state.loss) else 0.0
+        self.state.loss = smooth * self.state.loss + (1 - smooth) * value if smooth else value
+
+    def _level_weights(self, sigma: Tensor) -> Tensor | float:
+        """Weights with mean 1 over the range, so that low levels count in dB as high ones do."""
+        power = self.recipe.level_weight
+        if not power:
+            return 1.0
+        low, high = self.recipe.data.sigma
+        levels = torch.linspace(max(low, 1 / 255), high, 256, device=sigma.device)
+        weights = sigma.clamp(min=1 / 255) ** -power
+        return weights / (levels**-power).mean()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Mean PSNR of the averaged weights on the held-out images, output clipped."""
+        if self.fabric.global_rank != 0 or not self.validation:
+            return self.state.validation
+        network = self.average.module.for_release()
+        scores: dict[str, float] = {}
+        for sigma in self.recipe.validation_sigmas:
+            values = []
+            for index, clean in enumerate(self.validation):
+                generator = torch.Generator().manual_seed(index)
+                noisy = clean + sigma * torch.randn(clean.shape, generator=generator)
+                restored = network(noisy[None].to(self.device), sigma)[0].cpu().clamp(0, 1)
+                error = (restored - clean).double().square().mean().item()
+                values.append(-10 * math.log10(max(error, 1e-12)))
+            scores[f"{255 * sigma:g}"] = round(sum(values) / len(values), 3)
+        self.state.validation = scores
+        self._log()
+        return scores
+
+    def _log(self) -> None:
+        path = self.folder / "log.csv"
+        new = not path.exists()
+        factor = lr_factor(self.progress, self.state.step, 0, 0.0)
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            if new:
+                writer.writerow([*LOG_COLUMNS, *(f"psnr_{s}" for s in self.state.validation)])
+            writer.writerow(
+                [
+                    self.state.step,
+                    f"{self.state.pixels / 1e6:.3f}",
+                    f"{self.state.seconds / 60:.2f}",
+                    f"{self.progress:.4f}",
+                    f"{factor:.4f}",
+                    f"{self.state.loss:.6g}",
+                    *(f"{v:.3f}" for v in self.state.validation.values()),
+                ]
+            )
+
+    def save(self) -> None:
+        """Write the checkpoint whole or not at all."""
+        if self.fabric.global_rank != 0:
+            return
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": vars(self.state),
+            "generator": self.sampler.generator.get_state(),
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"{self.checkpoint} belongs to another recipe; use another run folder"
+            ) from error
+        self.state = Progress(**state["progress"])
+        self.sampler.generator.set_state(state["generator"].cpu())

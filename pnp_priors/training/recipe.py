@@ -1,0 +1,109 @@
+"""The recipe: a YAML file that trains a prior, as checked data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pnp_priors.registry import SYSTEMS
+from pnp_priors.schema import read_yaml_as
+from pnp_priors.training.losses import LOSSES
+
+
+class Strict(BaseModel):
+    """A wrong key is an error, not a silent default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Source(Strict):
+    """A folder of training images, relative to the data folder."""
+
+    folder: str
+    hold_out: int = Field(0, ge=0, description="images at the end of the folder for validation")
+
+
+class Data(Strict):
+    sources: list[Source] = Field(min_length=1)
+    patch: int = Field(ge=8)
+    batch: int = Field(ge=1)
+    sigma: tuple[float, float] = Field(description="range of noise levels, in 0..1 units")
+
+    @field_validator("sigma")
+    @classmethod
+    def _in_unit_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1] <= 1:
+            raise ValueError(f"noise levels are in 0..1 units, got {list(value)}")
+        return value
+
+
+class Optimizer(Strict):
+    name: Literal["adam", "lbfgs"] = "adam"
+    lr: dict[str, float] = Field(description="learning rate per parameter group of the system")
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup_steps: int = Field(200, ge=0)
+    final_fraction: float = Field(0.0, ge=0, le=1, description="cosine ends at this share of lr")
+    clip: float | None = Field(None, gt=0, description="largest gradient norm")
+    history: int = Field(10, ge=1, description="L-BFGS only: pairs kept")
+
+
+class Phase(Strict):
+    """Up to a share of the budget, train with the system grown to these settings."""
+
+    until: float = Field(gt=0, le=1)
+    grow: dict[str, int] = {}
+
+
+class Recipe(Strict):
+    """Everything that decides what a training run does, except where its data lie."""
+
+    name: str
+    description: str = ""
+    system: str
+    architecture: dict[str, Any] = {}
+    data: Data
+    loss: str = "l2"
+    level_weight: float = Field(
+        0.0, ge=0, le=2, description="each image's loss is weighed with sigma ** -level_weight"
+    )
+    optimizer: Optimizer
+    phases: list[Phase] = [Phase(until=1.0)]
+    steps: int | None = Field(None, ge=1, description="length; without it --minutes decides")
+    ema: float = Field(0.999, ge=0, lt=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
+    seed: int = 0
+    warm_start: str | None = Field(None, description="a released prior to start from")
+    validate_every: int = Field(1000, ge=1, description="steps between validations and checkpoints")
+    validation_sigmas: list[float] = [15 / 255, 25 / 255, 50 / 255]
+
+    @field_validator("system")
+    @classmethod
+    def _known_system(cls, value: str) -> str:
+        if value not in SYSTEMS:
+            raise ValueError(f"unknown system {value!r}; known: {', '.join(SYSTEMS)}")
+        return value
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, value: str) -> str:
+        if value not in LOSSES:
+            raise ValueError(f"unknown loss {value!r}; known: {', '.join(LOSSES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _phases_rise_to_one(self) -> Recipe:
+        ends = [phase.until for phase in self.phases]
+        if ends != sorted(set(ends)) or ends[-1] != 1.0:
+            raise ValueError(f"phases: 'until' must rise and end at 1.0, got {ends}")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a YAML file.
+
+        :raises MissingFileError, ConfigError: naming the file and the key.
+        """
+        return read_yaml_as(cls, path)
