@@ -1,0 +1,130 @@
+"""Non-blind deconvolution of gray images blurred by Levin's motion kernels.
+
+The blur is a true convolution (not a correlation) with a periodic boundary, so that the data step
+is exact and only the prior is measured; white Gaussian noise, neither clipped nor rounded, follows.
+Solvers are told the kernel and the noise level. PSNR and SSIM are those of the whole image,
+clipped to [0, 1]. genericDP's table 3 does not say which boundary its test images have: compare
+its rows in kind, not in the last digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from deepinv.models import Denoiser
+from deepinv.optim import BaseOptim
+from deepinv.physics import BlurFFT
+from torch import Tensor
+
+from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels
+from pnp_priors.benchmark.metrics import Score, score
+from pnp_priors.benchmark.noise import add_noise
+from pnp_priors.errors import InputError, UnknownNameError
+from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
+from pnp_priors.solvers import dpir, genericdp, r_denoise, solver
+
+PROTOCOL = (
+    "circular true convolution (BlurFFT), white Gaussian noise, not clipped or rounded; whole "
+    "images, output clipped to [0, 1]; means of the images' PSNR and of their SSIM (Gaussian "
+    "window 11, sigma 1.5, data range 1)"
+)
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """Images of one folder, each blurred by each kernel."""
+
+    folder: str
+    pattern: str
+    kernels: tuple[int, ...]
+    sigmas: tuple[float, ...]
+
+
+SETS = {
+    "levin": ProblemSet("levin", "im*", tuple(range(8)), (2.55, 5.10, 7.65, 10.20)),
+    "set12": ProblemSet("Set12", "*", (0, 3, 7), (2.55, 7.65)),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A clean image ``[1, 1, H, W]`` and a kernel ``[1, 1, h, w]``, both float32 on the CPU."""
+
+    name: str
+    clean: Tensor
+    kernel: Tensor
+
+
+def _hqs_dpir(prior: Denoiser, noise: float) -> BaseOptim:
+    return solver("hqs", prior, dpir(noise, iterations=8))
+
+
+def _hqs_genericdp(prior: Denoiser, noise: float) -> BaseOptim:
+    return solver("hqs", prior, genericdp(noise, iterations=8))
+
+
+def _r_denoise(prior: Denoiser, noise: float) -> BaseOptim:
+    if not isinstance(prior, ReactionDiffusion):
+        raise InputError("method 'r-denoise' needs a reaction diffusion prior, such as genericdp")
+    return r_denoise(prior, noise)
+
+
+#: solver of a prior for one noise level in [0, 1], called as ``solver(y, physics)``
+METHODS: dict[str, Callable[[Denoiser, float], BaseOptim]] = {
+    "hqs": _hqs_dpir,
+    "hqs-genericdp": _hqs_genericdp,
+    "r-denoise": _r_denoise,
+}
+
+
+def problem_set(name: str) -> ProblemSet:
+    """One of :data:`SETS`.
+
+    :raises UnknownNameError: lists them.
+    """
+    if name not in SETS:
+        raise UnknownNameError("deconvolution set", name, sorted(SETS))
+    return SETS[name]
+
+
+def problems(data: Path, chosen: ProblemSet, limit: int | None = None) -> Iterator[Problem]:
+    """Every image with every kernel.
+
+    :param data: the data folder.
+    :param limit: the first so many images only.
+    :raises MissingFileError: the set's folder or the file of kernels is not there.
+    """
+    files = evaluation_files(data, chosen.folder, chosen.pattern)[:limit]
+    kernels = load_kernels(data, chosen.kernels)
+    for file in files:
+        clean = load_image(file, channels=1)
+        for index, kernel in kernels.items():
+            if any(k > n for k, n in zip(kernel.shape[-2:], clean.shape[-2:], strict=True)):
+                raise InputError(f"{file}: smaller than kernel {index}")
+            yield Problem(f"{chosen.folder}/{file.stem}/k{index}", clean, kernel)
+
+
+@torch.no_grad()
+def solve(
+    problem: Problem, prior: Denoiser, method: str, sigma: float, device: str = "cpu"
+) -> Score:
+    """Blur, add noise, restore and score one problem.
+
+    :param prior: in eval mode, on ``device``.
+    :param method: one of :data:`METHODS`.
+    :param sigma: noise level on the 0..255 scale.
+    :raises UnknownNameError: lists the known methods.
+    :raises InputError: a method that this prior does not allow.
+    """
+    if method not in METHODS:
+        raise UnknownNameError("deconvolution method", method, sorted(METHODS))
+    clean, kernel = problem.clean, problem.kernel
+    blurred = BlurFFT(tuple(clean.shape[1:]), filter=kernel).A(clean)
+    observed = add_noise(blurred, sigma, problem.name)
+    physics = BlurFFT(tuple(clean.shape[1:]), filter=kernel.to(device), device=device)
+    model = METHODS[method](prior, sigma / 255)
+    restored = model(observed.to(device), physics).cpu()
+    return score(problem.name, observed, restored, clean)

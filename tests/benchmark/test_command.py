@@ -1,0 +1,186 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from pnp_priors import registry
+from pnp_priors.benchmark.command import app
+from pnp_priors.card import Card
+from pnp_priors.errors import ConfigError, InputError, MissingFileError, UnknownNameError
+
+CARD = {
+    "name": "smoother",
+    "title": "a mean",
+    "system": "ffdnet",
+    "architecture": {"channels": 1},
+    "channels": 1,
+    "sigma_range": [0.0, 0.2],
+    "outside_range": "scaled",
+    "blind": False,
+    "tasks": ["gaussian"],
+    "parameters": 9,
+    "receptive_field": 3,
+    "weights": {"file": "smoother.safetensors", "sha256": "0" * 64, "bytes": 1},
+    "licence": "MIT",
+    "paper": "none, naïve",
+    "iterative_use": "mild",
+    "training": {
+        "recipe": "none.yaml",
+        "recipe_text": {"zeta": 1, "alpha": 2},
+        "data": ["none"],
+        "images": 0,
+        "megapixels_seen": 0.0,
+        "minutes": 0.0,
+        "hardware": "none",
+        "torch": "2",
+        "seed": 0,
+        "finished": True,
+        "validation_psnr": {},
+    },
+    "results": [
+        {"dataset": "BSD68", "psnr": {"15": 1.0}, "command": "old"},
+        {"dataset": "other", "psnr": {"15": 2.0}, "command": "kept"},
+    ],
+}
+
+
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The card of a prior called smoother."""
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    path = folder / "smoother.yaml"
+    path.write_text(yaml.safe_dump(CARD, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    monkeypatch.setattr(registry, "CARDS", folder)
+    return path
+
+
+def run(*words: str):
+    result = CliRunner(env={"COLUMNS": "200", "PNP_PRIORS_DATA": None}).invoke(app, list(words))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_denoising_prints_published_numbers_and_the_difference(data: Path, smoother) -> None:
+    result = run("denoising", "genericdp", "--data", str(data), "--sigma", "15", "--sigma", "5")
+    assert result.exit_code == 0
+    for text in ("σ = 15", "genericDP, BMVC 2018, table 2", "31.35 / 0.8803", "3 images"):
+        assert text in result.stdout
+    assert "genericdp - genericDP" in result.stdout
+    assert "ffdnet" not in result.stdout
+
+
+def test_json_holds_every_image_and_how_to_repeat_it(data: Path, smoother, tmp_path: Path) -> None:
+    out = tmp_path / "numbers.json"
+    where = ("--data", str(data), "--json", str(out))
+    run("denoising", "smoother", *where, "--sigma", "25", "--limit", "2")
+    content = json.loads(out.read_text())
+    command = "pnp-priors benchmark denoising smoother --set BSD68 --sigma 25 --limit 2"
+    assert content["command"] == command
+    level = content["measured"][0]["sigma"]["25"]
+    assert [image["image"] for image in level["images"]] == ["test001.png", "test002.png"]
+    mean = sum(image["psnr"] for image in level["images"]) / 2
+    assert level["psnr"] == pytest.approx(mean)
+    assert level["psnr"] > level["degraded_psnr"]
+    assert "not clipped" in content["protocol"]
+    first = out.read_text()
+    run("denoising", "smoother", *where, "--sigma", "25", "--limit", "2")
+    assert out.read_text() == first
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "numbers.json"]
+
+
+def test_deconvolution_measures_every_method(data: Path, smoother, tmp_path: Path) -> None:
+    out = tmp_path / "numbers.json"
+    words = ("--set", "set12", "--method", "hqs", "--method", "hqs-genericdp")
+    result = run("deconvolution", "ffdnet-gray", *words, "--data", str(data), "--json", str(out))
+    assert "ffdnet-gray, hqs-genericdp" in result.stdout
+    assert "total variation" in result.stdout
+    measured = json.loads(out.read_text())["measured"]
+    assert [row["method"] for row in measured] == ["hqs", "hqs-genericdp"]
+    assert list(measured[0]["sigma"]) == ["2.55", "7.65"]
+    assert len(measured[0]["sigma"]["2.55"]["images"]) == 2 * 3
+
+
+def test_card_gets_the_row_and_keeps_the_rest(data: Path, smoother, card: Path) -> None:
+    before = yaml.safe_load(card.read_text(encoding="utf-8"))
+    run("denoising", "smoother", "--data", str(data), "--sigma", "15", "--card")
+    text = card.read_text(encoding="utf-8")
+    after = yaml.safe_load(text)
+    assert list(after) == list(before)
+    assert list(after["training"]["recipe_text"]) == ["zeta", "alpha"]
+    assert "naïve" in text
+    row = after["results"][0]
+    assert row["command"] == "pnp-priors benchmark denoising smoother --set BSD68 --sigma 15"
+    assert row["psnr"]["15"] > 15
+    assert 0 < row["ssim"]["15"] < 1
+    assert after["results"][1:] == [before["results"][1]]
+    assert {k: v for k, v in after.items() if k != "results"} == {
+        k: v for k, v in before.items() if k != "results"
+    }
+    Card.model_validate(after)
+    run("deconvolution", "smoother", "--data", str(data), "--sigma", "2.55", "--card")
+    rows = registry.describe("smoother").results
+    assert [row.dataset for row in rows] == ["BSD68", "other", "levin, hqs"]
+    assert rows[2].command.endswith("--set levin --sigma 2.55 --method hqs")
+    assert [file.name for file in card.parent.iterdir()] == ["smoother.yaml"]
+
+
+def test_a_broken_card_is_left_alone(data: Path, smoother, card: Path) -> None:
+    card.write_text("name: smoother\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"smoother\.yaml"):
+        run("denoising", "smoother", "--data", str(data), "--sigma", "15", "--card")
+    assert card.read_text(encoding="utf-8") == "name: smoother\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "text"),
+    [
+        (["--sigma", "0.1"], InputError, "0..1 units"),
+        (["--sigma", "300"], InputError, "0..255"),
+        (["--sigma", "nan"], InputError, "0..255"),
+        (["--limit", "1", "--card"], InputError, "--limit"),
+        (["--json", "/no/such/folder/x.json"], InputError, "no such folder"),
+        (["--set", "BSD86"], MissingFileError, "BSD68"),
+        (["--device", "nonsense"], InputError, "nonsense"),
+    ],
+)
+def test_wrong_options_are_refused_before_measuring(
+    data: Path, smoother, words: list[str], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text) as caught:
+        run("denoising", "smoother", "--data", str(data), *words)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_method_lists_the_known(data: Path, smoother) -> None:
+    with pytest.raises(UnknownNameError, match="r-denoise"):
+        run("deconvolution", "smoother", "--data", str(data), "--method", "rdenoise")
+
+
+def test_without_data_folder_the_error_says_how_to_name_it(
+    smoother, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PNP_PRIORS_DATA", raising=False)
+    with pytest.raises(MissingFileError, match="PNP_PRIORS_DATA"):
+        run("denoising", "smoother")
+    with pytest.raises(MissingFileError, match="nowhere"):
+        run("denoising", "smoother", "--data", str(tmp_path / "nowhere"))
+
+
+def test_run_by_itself_errors_are_one_line_and_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["benchmark", "denoising", "genericdp", "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.delitem(sys.modules, "pnp_priors.benchmark.command")
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("pnp_priors.benchmark.command", run_name="__main__")
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: no evaluation set 'BSD68'")
+    assert err.count("\n") == 1

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import convolve
+
+from pnp_priors.benchmark import deconvolution
+from pnp_priors.benchmark.deconvolution import METHODS, Problem, problem_set, problems, solve
+from pnp_priors.errors import InputError, UnknownNameError
+from pnp_priors.registry import build
+
+
+def test_sets_are_those_of_the_tables(data: Path) -> None:
+    levin = list(problems(data, problem_set("levin")))
+    assert len(levin) == 2 * 8
+    assert levin[8].name == "levin/im2/k0"
+    names = [p.name for p in problems(data, problem_set("set12"), limit=1)]
+    assert names == ["Set12/01/k0", "Set12/01/k3", "Set12/01/k7"]
+    with pytest.raises(UnknownNameError, match="nearest: levin"):
+        problem_set("levine")
+
+
+def test_the_blur_is_a_circular_true_convolution(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+
+    def keep(prior, noise):
+        def model(y, physics):
+            seen.update(y=y, noise=noise, again=physics.A(problem.clean))
+            return y
+
+        return model
+
+    monkeypatch.setitem(METHODS, "keep", keep)
+    problem = list(problems(data, problem_set("levin")))[3]
+    solve(problem, None, "keep", 1e-3)
+    expected = convolve(problem.clean[0, 0].numpy(), problem.kernel[0, 0].numpy(), mode="wrap")
+    assert np.abs(seen["y"][0, 0].numpy() - expected).max() < 1e-4
+    assert np.abs(seen["again"][0, 0].numpy() - expected).max() < 1e-5
+    assert seen["noise"] == pytest.approx(1e-3 / 255)
+
+
+@pytest.mark.parametrize("method", ["hqs", "hqs-genericdp"])
+def test_splitting_sharpens_and_repeats(data: Path, smoother, method: str) -> None:
+    problem = next(problems(data, problem_set("levin")))
+    first = solve(problem, smoother, method, 2.55)
+    assert first.psnr > first.degraded_psnr
+    assert solve(problem, smoother, method, 2.55) == first
+
+
+def test_r_denoise_is_for_reaction_diffusion(data: Path, smoother) -> None:
+    problem = next(problems(data, problem_set("levin")))
+    with pytest.raises(InputError, match="reaction diffusion"):
+        solve(problem, smoother, "r-denoise", 2.55)
+    process = build("reaction-diffusion", {"stages": 2, "filter_size": 3, "levels": 5}).eval()
+    # Untrained: that it runs, and is not the other method, is all that can be asked.
+    result = solve(problem, process, "r-denoise", 2.55)
+    assert result.psnr > 15
+    assert result.psnr != solve(problem, process, "hqs-genericdp", 2.55).psnr
+
+
+def test_unknown_method_and_too_small_image_are_one_line(data: Path, smoother) -> None:
+    problem = next(problems(data, problem_set("levin")))
+    with pytest.raises(UnknownNameError, match="hqs"):
+        solve(problem, smoother, "hsq", 2.55)
+    large = {"k": torch.full((1, 1, 25, 3), 1 / 75)}
+    chosen = problem_set("levin")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deconvolution, "load_kernels", lambda data, indices: large)
+        with pytest.raises(InputError, match="smaller than kernel"):
+            list(problems(data, chosen))
+
+
+def test_the_solver_is_told_the_true_kernel(data: Path) -> None:
+    # A delta kernel and almost no noise: the data step alone returns the image.
+    delta = torch.zeros(1, 1, 3, 3)
+    delta[..., 1, 1] = 1
+    problem = next(problems(data, problem_set("levin")))
+    process = build("reaction-diffusion", {"stages": 8, "filter_size": 3, "levels": 5}).eval()
+    result = solve(Problem("delta", problem.clean, delta), process, "r-denoise", 0.3)
+    assert result.psnr > 40
