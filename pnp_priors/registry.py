@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 CARDS = PACKAGE / "cards"
-WEIGHTS = PACKAGE / "weights"
 
 #: published systems, where the class of each is found; imported only when one is loaded
 SYSTEMS = {
@@ -32,18 +31,30 @@ def available() -> list[str]:
     return sorted(path.stem for path in CARDS.glob("*.yaml"))
 
 
-def describe(name: str) -> Card:
-    """The card of a released prior: what it is, what it was trained on, what it reaches.
+def card_path(name: str | Path) -> Path:
+    """The card of a released prior, or of one's own: the path of its YAML file.
 
     :raises UnknownNameError: lists the nearest known names.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        return path
+    if str(name) not in available():
+        raise UnknownNameError("prior", str(name), available())
+    return CARDS / f"{name}.yaml"
+
+
+def describe(name: str | Path) -> Card:
+    """The card of a prior: what it is, what it was trained on, what it reaches.
+
+    :param name: one of :func:`available`, or the path of a card that ``pnp-priors train`` wrote.
+    :raises UnknownNameError: lists the nearest known names.
+    :raises MissingFileError, ConfigError: a path that is no card.
     """
     from pnp_priors.card import Card
     from pnp_priors.schema import read_yaml_as
 
-    path = CARDS / f"{name}.yaml"
-    if name not in available():
-        raise UnknownNameError("prior", name, available())
-    return read_yaml_as(Card, path)
+    return read_yaml_as(Card, card_path(name))
 
 
 def system_class(system: str) -> type[Prior]:
@@ -66,21 +77,23 @@ def build(system: str, arguments: dict[str, Any]) -> Prior:
 
 
 def load(
-    name: str,
+    name: str | Path,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> Prior:
-    """A released prior, in eval mode, from the weights that came with this package.
+    """A trained prior in eval mode, its parameters frozen; nothing is downloaded.
 
-    :param name: one of :func:`available`.
+    :param name: one of :func:`available`, or the path of a card that ``pnp-priors train`` wrote
+        (its weights are in the folder ``weights`` beside the card's folder).
     :param device: where to put it; the CPU by default.
     :param dtype: of its weights and computation; float32 by default.
     :raises UnknownNameError: lists the nearest known names.
     :raises WeightsError: the weights file is damaged or not the one that its card describes.
     """
     card = describe(name)
+    weights = card_path(name).parent.parent / "weights" / card.weights.file
     prior = build(card.system, card.architecture)
-    fill(prior, read_weights(WEIGHTS / card.weights.file, card.weights.sha256))
+    fill(prior, read_weights(weights, card.weights.sha256))
     prior.requires_grad_(False)
     return prior.to(device=device, dtype=dtype).eval()
 

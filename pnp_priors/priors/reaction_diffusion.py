@@ -14,6 +14,7 @@ scale, as in the papers; callers see [0, 1].
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pnp_priors.errors import InputError
+from pnp_priors.priors._diffusion_cpu import PackedStage, pack, tiled_term
 from pnp_priors.priors.base import Prior
 from pnp_priors.priors.influence import InfluenceBasis
 
@@ -88,6 +90,7 @@ class ReactionDiffusion(Prior):
         weight = 0.4 / (1 + (level / 8) ** 1.5) if levels > 1 else torch.full((1,), 0.1)
         self.reaction_weights = nn.Parameter(weight.repeat(stages, 1), requires_grad=reaction)
         self._tables: tuple[Tensor, Tensor] | None = None
+        self._packed: list[PackedStage] = []
 
     def _initial_weights(self) -> Tensor:
         # A small step of a robust diffusion: linear near zero, fading for strong edges. The
@@ -134,21 +137,33 @@ class ReactionDiffusion(Prior):
         return (unit @ self.dct).unflatten(-1, (self.filter_size, self.filter_size))
 
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Influence tables of all stages; kept between calls while the model is in eval mode."""
-        if self.training or torch.is_grad_enabled() and self.weights.requires_grad:
-            return self.basis.table(self.weights)
-        stale = self._tables is None or self._tables[0].dtype != self.weights.dtype
-        if stale or self._tables[0].device != self.weights.device:  # type: ignore[index]
-            self._tables = self.basis.table(self.weights.detach())
-        return self._tables  # type: ignore[return-value]
+        """Influence tables of all stages: values and forward differences, ``[T, N, entries]``."""
+        if self._frozen:
+            if self._tables is None:
+                self._tables = self.basis.table(self.weights.detach())
+            return self._tables
+        return self.basis.table(self.weights)
+
+    @property
+    def _frozen(self) -> bool:
+        """Whether tables may be kept between calls: eval mode and no gradient for the weights."""
+        wants_gradient = torch.is_grad_enabled() and self.weights.requires_grad
+        return not (self.training or wants_gradient)
+
+    def _forget(self) -> None:
+        self._tables, self._packed = None, []
 
     def train(self, mode: bool = True) -> ReactionDiffusion:
-        self._tables = None
+        self._forget()
         return super().train(mode)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        self._tables = None
+        self._forget()
         return super().load_state_dict(*args, **kwargs)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._forget()
+        return super()._apply(*args, **kwargs)
 
     def reaction_at(self, sigma: Tensor) -> Tensor:
         """Reaction weights ``[T, *sigma.shape]`` at ``sigma`` in [0, 1] units, interpolated."""
@@ -166,8 +181,28 @@ class ReactionDiffusion(Prior):
         :param u: ``[B, 1, H, W]`` on the 0..255 scale.
         :param stage: from 0.
         """
-        values, steps = self.tables()
-        return self._term(u, self.filters()[stage], (values[stage], steps[stage]))
+        return self._terms(u)(u, stage)
+
+    def _terms(self, u: Tensor) -> Callable[[Tensor, int], Tensor]:
+        """How diffusion terms are computed here and now: see each function for its case."""
+        if self.training and self.bfloat16_training:
+            from pnp_priors.training.diffusion_bf16 import DiffusionTerms
+
+            return DiffusionTerms(self)
+        filters, (values, steps) = self.filters(), self.tables()
+        if (
+            self._frozen
+            and u.device.type == "cpu"
+            and not (torch.is_grad_enabled() and u.requires_grad)
+            and not torch.compiler.is_compiling()
+        ):
+            if not self._packed:
+                for stage in range(self.stages):
+                    table = (values[stage], steps[stage])
+                    self._packed.append(pack(filters[stage].detach(), table, self.basis))
+            pad = 2 * (self.filter_size - 1)
+            return lambda u, stage: tiled_term(symmetric_pad(u, pad // 2), self._packed[stage])
+        return lambda u, stage: self._term(u, filters[stage], (values[stage], steps[stage]))
 
     def _term(self, u: Tensor, filters: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
         kernel = filters[:, None]
@@ -179,17 +214,10 @@ class ReactionDiffusion(Prior):
         noisy = 255 * x
         strength = self.reaction_at(sigma)
         u = noisy
-        if self.training and self.bfloat16_training:
-            from pnp_priors.training.diffusion_bf16 import DiffusionTerms
-
-            terms = DiffusionTerms(self)
-            for stage in range(self.active_stages):
-                step = terms(u, stage)
-                u = u - step - strength[stage] * (u - noisy) if self.reaction else u - step
-            return u / 255
-        filters = self.filters()
-        values, steps = self.tables()
+        term = self._terms(noisy)
         for stage in range(self.active_stages):
-            step = self._term(u, filters[stage], (values[stage], steps[stage]))
-            u = u - step - strength[stage] * (u - noisy) if self.reaction else u - step
+            step = term(u, stage)
+            if self.reaction:
+                step = step + strength[stage] * (u - noisy)
+            u = u - step
         return u / 255

@@ -56,6 +56,16 @@ class Phase(Strict):
     grow: dict[str, int] = {}
 
 
+class CardText(Strict):
+    """What the card of the trained prior says in words."""
+
+    title: str
+    paper: str
+    licence: str
+    iterative_use: str
+    notes: list[str] = []
+
+
 class Recipe(Strict):
     """Everything that decides what a training run does, except where its data lie."""
 
@@ -63,6 +73,7 @@ class Recipe(Strict):
     description: str = ""
     system: str
     architecture: dict[str, Any] = {}
+    card: CardText
     data: Data
     loss: str = "l2"
     level_weight: float = Field(

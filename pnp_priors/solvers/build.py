@@ -1,0 +1,77 @@
+"""deepinv's solvers around a prior and a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import deepinv
+from deepinv.optim import L2, RED, BaseOptim, PnP
+
+from pnp_priors.errors import UnknownNameError
+from pnp_priors.solvers.schedules import Schedule
+
+if TYPE_CHECKING:
+    from deepinv.models import Denoiser
+
+
+def _splitting(kind: type[BaseOptim]) -> Callable[[Denoiser, Schedule], BaseOptim]:
+    """Solvers whose data step is the proximal map: they take the schedule as it is."""
+
+    def make(prior: Denoiser, schedule: Schedule) -> BaseOptim:
+        return kind(
+            prior=PnP(denoiser=prior),
+            data_fidelity=L2(),
+            stepsize=list(schedule.stepsize),
+            g_param=list(schedule.sigma),
+            max_iter=len(schedule),
+        )
+
+    return make
+
+
+def _proximal_gradient(prior: Denoiser, schedule: Schedule) -> BaseOptim:
+    # A gradient step on data of unit operator norm is stable up to 2; blurs do not amplify.
+    return deepinv.optim.PGD(
+        prior=PnP(denoiser=prior),
+        data_fidelity=L2(),
+        stepsize=1.0,
+        g_param=list(schedule.sigma),
+        max_iter=len(schedule),
+    )
+
+
+def _red(prior: Denoiser, schedule: Schedule) -> BaseOptim:
+    # x - t (A'(Ax-y) + lambda (x - D(x))) with lambda = 1/gamma, the weight of the schedule's
+    # data step; t keeps the step below the inverse of the sum of both Lipschitz constants.
+    weights = [1 / g for g in schedule.stepsize]
+    return deepinv.optim.GD(
+        prior=RED(denoiser=prior),
+        data_fidelity=L2(),
+        lambda_reg=weights,
+        stepsize=[1.9 / (1 + 2 * w) for w in weights],
+        g_param=list(schedule.sigma),
+        max_iter=len(schedule),
+    )
+
+
+SOLVERS: dict[str, Callable[[Denoiser, Schedule], BaseOptim]] = {
+    "hqs": _splitting(deepinv.optim.HQS),
+    "admm": _splitting(deepinv.optim.ADMM),
+    "drs": _splitting(deepinv.optim.DRS),
+    "pgd": _proximal_gradient,
+    "red": _red,
+}
+
+
+def solver(name: str, prior: Denoiser, schedule: Schedule) -> BaseOptim:
+    """A deepinv solver, called as ``solver(y, physics)``.
+
+    :param name: ``hqs``, ``admm``, ``drs``, ``pgd`` or ``red``.
+    :param prior: any deepinv denoiser.
+    :param schedule: sigma and step per iteration, see :mod:`pnp_priors.solvers.schedules`.
+    :raises UnknownNameError: lists the known solvers.
+    """
+    if name not in SOLVERS:
+        raise UnknownNameError("solver", name, sorted(SOLVERS))
+    return SOLVERS[name](prior, schedule)

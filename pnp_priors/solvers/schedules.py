@@ -1,0 +1,75 @@
+"""Schedules: which noise level and which step each iteration of a solver uses.
+
+Plain functions of the noise level, in [0, 1] image units, so that nobody copies magic numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pnp_priors.errors import InputError
+
+#: below this the data would be trusted without limit and the schedules degenerate
+SMALLEST_NOISE = 0.255 / 255
+
+
+@dataclass(frozen=True)
+class Schedule:
+    r"""Per iteration: the denoiser's sigma and the data step's :math:`\gamma`.
+
+    The data step is :math:`\mathrm{prox}_{\gamma f}` with :math:`f = \frac12\|Ax-y\|^2`
+    (``deepinv.optim.L2()``); both are handed to deepinv as ``g_param`` and ``stepsize``.
+    """
+
+    sigma: tuple[float, ...]
+    stepsize: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.sigma)
+
+
+def _checked(noise: float, iterations: int) -> float:
+    if not 0 <= noise <= 1 or not math.isfinite(noise):
+        raise InputError(f"the noise level must be in [0, 1] image units, got {noise:g}")
+    if iterations < 1:
+        raise InputError(f"iterations must be at least 1, got {iterations}")
+    return max(float(noise), SMALLEST_NOISE)
+
+
+def dpir(
+    noise: float, iterations: int = 8, start: float = 49 / 255, weight: float = 0.23
+) -> Schedule:
+    r"""DPIR's schedule: sigma falls from ``start`` to the noise level, evenly in its logarithm.
+
+    :math:`\gamma_k = \sigma_k^2 / (w\,\sigma^2)`. Zhang et al.: Plug-and-play image restoration
+    with deep denoiser prior, IEEE TPAMI 2022, section 4.2 (there :math:`\lambda = w = 0.23`).
+
+    :param noise: standard deviation of the noise in the observation, [0, 1] units.
+    :raises InputError: a noise level outside [0, 1], or no iterations.
+    """
+    level = _checked(noise, iterations)
+    first = max(start, level)
+    ratio = level / first
+    steps = max(iterations - 1, 1)
+    sigma = tuple(first * ratio ** (k / steps) for k in range(iterations))
+    return Schedule(sigma, tuple((s / level) ** 2 / weight for s in sigma))
+
+
+def genericdp(noise: float, iterations: int = 8) -> Schedule:
+    r"""The penalty schedule of genericDP, :math:`\beta_t = \gamma^{t-1}`.
+
+    The paper (BMVC 2018, section 3.5) gives :math:`\lambda = 100/(\sigma/2.55)^2` and
+    :math:`\gamma = 1.8, 1.7, 1.6, 1.5` at :math:`\sigma = 2.55, 5.10, 7.65, 10.20`; in between and
+    beyond, gamma follows that line, not below 1.2. The data step is
+    :math:`\lambda/\beta_t`; a denoiser's sigma that fits it is :math:`0.1/\sqrt{\beta_t}`.
+    """
+    level = _checked(noise, iterations)
+    growth = max(1.2, 1.9 - 10 * level)
+    weight = 100 * (0.01 / level) ** 2
+    beta = [growth**t for t in range(iterations)]
+    return Schedule(tuple(0.1 / math.sqrt(b) for b in beta), tuple(weight / b for b in beta))
+
+
+SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {"dpir": dpir, "genericdp": genericdp}

@@ -1,0 +1,97 @@
+"""From a run folder to a released prior: a weights file and the card that belongs to it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors.torch import save as to_safetensors
+
+from pnp_priors.card import Card, Training, Weights
+from pnp_priors.priors.base import Prior
+from pnp_priors.training.loop import Trainer
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def hardware(device: torch.device) -> str:
+    """What the training ran on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        model = lines[0].split(":", 1)[1].strip() if lines else model
+    return f"{model}, {torch.get_num_threads()} thread(s)"
+
+
+def write_card(card: Card, path: Path) -> None:
+    """Write a card as YAML, its keys in the order of the schema."""
+    text = yaml.safe_dump(
+        card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    )
+    write_atomically(path, text.encode())
+
+
+def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
+    """Write the averaged weights as safetensors and their card; both are named by the recipe."""
+    recipe, state = trainer.recipe, trainer.state
+    module = trainer.average.module
+    assert isinstance(module, Prior)
+    prior = module.for_release().cpu().float()
+    content = to_safetensors({k: v.contiguous() for k, v in prior.state_dict().items()})
+    low, high = prior.sigma_range
+    card = Card(
+        name=recipe.name,
+        title=recipe.card.title,
+        system=recipe.system,
+        architecture=prior.arguments(),
+        channels=prior.channels,
+        sigma_range=prior.sigma_range,
+        outside_range=(
+            f"above {255 * high:g}/255 the contrast is scaled down about 0.5 into the range"
+            + (f", below {255 * low:g}/255 the correction fades with sigma²" if low else "")
+        ),
+        blind=prior.blind,
+        tasks=["gaussian"],
+        parameters=sum(p.numel() for p in prior.parameters()),
+        receptive_field=prior.receptive_field,
+        weights=Weights(
+            file=f"{recipe.name}.safetensors",
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+        ),
+        licence=recipe.card.licence,
+        paper=recipe.card.paper,
+        iterative_use=recipe.card.iterative_use,
+        notes=recipe.card.notes,
+        training=Training(
+            recipe=f"{recipe.name}.yaml",
+            recipe_text=recipe.model_dump(mode="json", exclude={"card"}),
+            data=[source.folder for source in recipe.data.sources],
+            images=trainer.images,
+            megapixels_seen=round(state.pixels / 1e6, 1),
+            minutes=round(state.seconds / 60, 1),
+            hardware=hardware(trainer.device),
+            torch=torch.__version__.split("+")[0],
+            seed=recipe.seed,
+            started_from=recipe.warm_start,
+            finished=trainer.progress >= 1.0,
+            validation_psnr=state.validation,
+        ),
+    )
+    for folder in (weights_folder, cards_folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(weights_folder / card.weights.file, content)
+    write_card(card, cards_folder / f"{recipe.name}.yaml")
+    return card
