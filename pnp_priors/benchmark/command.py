@@ -68,7 +68,8 @@ def denoising(
             scores = {s: measure(prior, files, s, prior.channels, device, done) for s in sigmas}
             measured.append(Measured(name, None, scores))
     command = _command("denoising", names, dataset, sigmas, [], limit)
-    _finish(Report("denoising", dataset, len(files), PROTOCOL, command, measured), json, card)
+    extent = _extent(len(files), limit)
+    _finish(Report("denoising", dataset, extent, PROTOCOL, command, measured), json, card)
 
 
 @app.command()
@@ -120,7 +121,8 @@ def deconvolution(
                         done()
                 measured.append(Measured(name, how, scores))
     command = _command("deconvolution", names, dataset, sigmas, methods, limit)
-    _finish(Report("deconvolution", dataset, len(tasks), PROTOCOL, command, measured), json, card)
+    extent = _extent(len(tasks), limit)
+    _finish(Report("deconvolution", dataset, extent, PROTOCOL, command, measured), json, card)
 
 
 def _checked(
@@ -180,6 +182,12 @@ def _progress(text: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(text, total=total)
         yield lambda: bar.advance(task)
+
+
+def _extent(count: int, limit: int | None) -> str:
+    return f"{count} image{'s' if count != 1 else ''}" + (
+        " (published: whole set)" if limit is not None else ""
+    )
 
 
 def _finish(report: Report, json: Path | None, card: bool) -> None:

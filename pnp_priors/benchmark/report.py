@@ -39,11 +39,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that one run of a benchmark found."""
+    """Everything that one run of a benchmark found; ``extent`` says on how much of the set."""
 
     task: Task
     dataset: str
-    images: int
+    extent: str
     protocol: str
     command: str
     measured: list[Measured]
@@ -55,38 +55,41 @@ class Report:
 
 
 def _cell(psnr: float | None, ssim: float | None) -> str:
+    """``28.90 .8142``: four levels then fit into 80 columns."""
     if psnr is None:
         return ""
-    return f"{psnr:.2f}" if ssim is None else f"{psnr:.2f} / {ssim:.4f}"
+    return f"{psnr:.2f}" if ssim is None else f"{psnr:.2f} {ssim:.4f}".replace(" 0.", " .")
 
 
 def table(report: Report) -> Table:
-    """PSNR in dB / SSIM by noise level: the input, ours, the published rows, the differences."""
+    """PSNR in dB and SSIM by noise level: the input, ours, published rows, differences in dB.
+
+    Published rows carry the number of their source in the caption.
+    """
     from rich.table import Table
 
     measured = report.measured
     sigmas = list(measured[0].scores)
-    title = f"{report.task}, {report.dataset}, {report.images} images: PSNR in dB / SSIM"
-    out = Table(title=title, title_justify="left")
+    shown = [row for row in report.published if any(s in row.psnr for s in sigmas)]
+    sources = list(dict.fromkeys(row.source for row in shown))
+    out = Table(
+        title=f"{report.task}, {report.dataset}, {report.extent}: PSNR in dB, SSIM",
+        title_justify="left",
+        caption="\n".join(f"[{n}] {source}" for n, source in enumerate(sources, 1)) or None,
+        caption_justify="left",
+    )
     out.add_column("")
     for sigma in sigmas:
-        out.add_column(f"σ = {sigma:g}", justify="right", no_wrap=True)
-    out.add_column("source")
+        out.add_column(f"σ = {sigma:g}", justify="right")
     inputs = measured[0].means()
-    out.add_row("(input)", *(_cell(inputs[s].degraded_psnr, None) for s in sigmas), "measured")
+    out.add_row("(input)", *(_cell(inputs[s].degraded_psnr, None) for s in sigmas))
     for row in measured:
         ours = row.means()
-        out.add_row(
-            row.label,
-            *(_cell(ours[s].psnr, ours[s].ssim) for s in sigmas),
-            "measured",
-            style="bold",
-        )
+        out.add_row(row.label, *(_cell(ours[s].psnr, ours[s].ssim) for s in sigmas), style="bold")
     out.add_section()
-    shown = [row for row in report.published if any(s in row.psnr for s in sigmas)]
     for reference in shown:
         cells = (_cell(reference.psnr.get(s), reference.ssim.get(s)) for s in sigmas)
-        out.add_row(reference.method, *cells, reference.source)
+        out.add_row(f"{reference.method} [{sources.index(reference.source) + 1}]", *cells)
     out.add_section()
     for row in measured:
         ours = row.means()
@@ -96,7 +99,8 @@ def table(report: Report) -> Table:
                     f"{ours[s].psnr - reference.psnr[s]:+.2f}" if s in reference.psnr else ""
                     for s in sigmas
                 )
-                out.add_row(f"{row.label} - {reference.method}", *cells, "difference")
+                number = sources.index(reference.source) + 1
+                out.add_row(f"{row.label} - [{number}]", *cells)
     return out
 
 
@@ -126,7 +130,7 @@ def write_json(path: Path, report: Report) -> None:
     content = {
         "task": report.task,
         "dataset": report.dataset,
-        "images": report.images,
+        "extent": report.extent,
         "protocol": report.protocol,
         "command": report.command,
         "versions": {
