@@ -10,7 +10,7 @@ class PnpPriorsError(Exception):
 
 
 class UnknownNameError(PnpPriorsError, ValueError):
-    """A name (of a prior, pipeline, recipe, system, solver) that is not known; lists the nearest."""
+    """A name (of a prior, pipeline, recipe, solver) that is not known; lists the nearest."""
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
         import difflib

@@ -43,7 +43,7 @@ def pack(filters: Tensor, table: tuple[Tensor, Tensor], basis: InfluenceBasis) -
 
 
 def tiled_term(padded: Tensor, stage: PackedStage) -> Tensor:
-    """The diffusion term of images that were padded by ``2 (s - 1)`` on each side in all.
+    """The diffusion term of images that were padded by ``s - 1`` on each side.
 
     :param padded: ``[B, 1, H + 2(s-1), W + 2(s-1)]`` on the 0..255 scale.
     :returns: ``[B, 1, H, W]``.
@@ -58,7 +58,8 @@ def tiled_term(padded: Tensor, stage: PackedStage) -> Tensor:
             rows = min(TILE, height - top)
             for left in range(0, width, TILE):
                 columns = min(TILE, width - left)
-                tile = padded[b : b + 1, :, top : top + rows + 2 * pad, left : left + columns + 2 * pad]
+                across = slice(left, left + columns + 2 * pad)
+                tile = padded[b : b + 1, :, top : top + rows + 2 * pad, across]
                 out[b, :, top : top + rows, left : left + columns] = _tile(tile, stage)
     return out
 

@@ -60,9 +60,12 @@ class Prior(Denoiser):
         """Parameters by the name under which a training recipe gives their learning rate."""
         return {"weights": list(self.parameters())}
 
-    def grow(self, **settings: int) -> None:
-        """Enter a training phase of a recipe; systems that cannot grow refuse."""
-        raise InputError(f"{type(self).__name__} cannot grow, got {settings}")
+    def grow(self, stages: int, greedy: int = 0) -> None:
+        """Enter a training phase of a recipe; systems without stages refuse."""
+        raise InputError(f"{type(self).__name__} has no stages to grow to {stages}")
+
+    def mask_gradients(self) -> None:
+        """Called after each backward pass; a greedy phase clears what it does not train."""
 
     def prepare_training(self, bfloat16: bool) -> None:
         """Told before training whether bfloat16 is wanted; most leave that to autocast."""
@@ -72,7 +75,7 @@ class Prior(Denoiser):
         return self.eval()
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Denoise ``x`` ``[B, channels, H, W]`` with ``sigma`` ``[B, 1, 1, 1]`` or ``[B, 1, H, W]``."""
+        """Denoise ``[B, channels, H, W]``; ``sigma`` is ``[1 or B, 1, 1, 1]`` or ``[…, 1, H, W]``."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, sigma: Sigma | None = None) -> Tensor:

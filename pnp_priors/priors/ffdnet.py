@@ -92,7 +92,9 @@ class FFDNet(Prior):
         layers: list[nn.Module] = []
         for layer in trained.body:
             if isinstance(layer, nn.BatchNorm2d):
-                layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
+                convolution = layers[-1]
+                assert isinstance(convolution, nn.Conv2d)
+                layers[-1] = fuse_conv_bn_eval(convolution, layer)
             else:
                 layers.append(layer)
         released.body = nn.Sequential(*layers)

@@ -80,6 +80,7 @@ class ReactionDiffusion(Prior):
         self.stages, self.filter_size, self.levels = stages, filter_size, levels
         self.reaction = reaction
         self.active_stages = stages
+        self.greedy = False
         self.bfloat16_training = False
         self.basis = InfluenceBasis(basis, centres)
         self.register_buffer("dct", dct_filters(filter_size), persistent=False)
@@ -122,14 +123,24 @@ class ReactionDiffusion(Prior):
         self.bfloat16_training = bfloat16
 
     @torch.no_grad()
-    def grow(self, stages: int) -> None:
-        """Run ``stages`` stages from now on; new ones start as copies of the last one trained."""
+    def grow(self, stages: int, greedy: int = 0) -> None:
+        """Run ``stages`` stages from now on; new ones start as copies of the last one trained.
+
+        :param greedy: 1 trains the last stage alone, the earlier ones stay (TRD, eq. 4).
+        """
         if not 1 <= stages <= self.stages:
             raise InputError(f"stages must be 1 to {self.stages}, got {stages}")
         last = self.active_stages - 1
         for parameter in (self.coefficients, self.weights, self.reaction_weights):
             parameter[last + 1 : stages] = parameter[last]
-        self.active_stages = stages
+        self.active_stages, self.greedy = stages, bool(greedy)
+
+    def mask_gradients(self) -> None:
+        """In a greedy phase, only the last active stage learns."""
+        if self.greedy:
+            for parameter in (self.coefficients, self.weights, self.reaction_weights):
+                if parameter.grad is not None:
+                    parameter.grad[: self.active_stages - 1] = 0
 
     def filters(self) -> Tensor:
         """Filters ``[T, N, s, s]`` of unit norm (TRD, section 3)."""
@@ -200,8 +211,8 @@ class ReactionDiffusion(Prior):
                 for stage in range(self.stages):
                     table = (values[stage], steps[stage])
                     self._packed.append(pack(filters[stage].detach(), table, self.basis))
-            pad = 2 * (self.filter_size - 1)
-            return lambda u, stage: tiled_term(symmetric_pad(u, pad // 2), self._packed[stage])
+            pad = self.filter_size - 1
+            return lambda u, stage: tiled_term(symmetric_pad(u, pad), self._packed[stage])
         return lambda u, stage: self._term(u, filters[stage], (values[stage], steps[stage]))
 
     def _term(self, u: Tensor, filters: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:

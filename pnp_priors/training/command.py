@@ -31,7 +31,8 @@ def data_folder(data: Path | None) -> Path:
 
     :raises MissingFileError: neither is a folder.
     """
-    folder = data or (Path(os.environ["PNP_PRIORS_DATA"]) if "PNP_PRIORS_DATA" in os.environ else None)
+    named = os.environ.get("PNP_PRIORS_DATA")
+    folder = data or (Path(named) if named else None)
     if folder is None:
         raise MissingFileError("no data folder: give --data DIR or set PNP_PRIORS_DATA")
     if not folder.is_dir():
@@ -63,8 +64,11 @@ def train(
     checked = Recipe.read(recipe_path(recipe))
     folder = data_folder(data)
 
+    from pnp_priors.training.lbfgs import LbfgsTrainer
     from pnp_priors.training.loop import Trainer
     from pnp_priors.training.release import release
+
+    trainers = {"adam": Trainer, "lbfgs": LbfgsTrainer}
 
     columns = (
         TextColumn("{task.description}"),
@@ -87,6 +91,7 @@ def train(
                 + (f"validation dB at sigma {scores}" if scores else ""),
             )
 
-        trainer = Trainer(checked, folder, out, minutes, report, accelerator, devices)
+        kind = trainers[checked.optimizer.name]
+        trainer = kind(checked, folder, out, minutes, report, accelerator, devices)
         trainer.train(session_minutes)
         return release(trainer, out / "weights", out / "cards")

@@ -27,7 +27,7 @@ from pnp_priors.registry import build, load
 from pnp_priors.training.allocator import keep_freed_memory
 from pnp_priors.training.data import PatchSampler, image_files, read_image
 from pnp_priors.training.losses import LOSSES
-from pnp_priors.training.recipe import Recipe
+from pnp_priors.training.recipe import Phase, Recipe
 
 LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
 
@@ -90,13 +90,14 @@ class Trainer:
 
         if recipe.steps is None and minutes is None:
             raise ConfigError(f"recipe {recipe.name!r} has no 'steps': --minutes must be given")
-        if recipe.optimizer.name != "adam":
-            raise ConfigError("Trainer runs Adam; L-BFGS runs through pnp_priors.training.lbfgs")
         keep_freed_memory()
         self.recipe, self.folder, self.minutes = recipe, folder, minutes
         self.report = report or (lambda _: None)
-        precision = "bf16-mixed" if recipe.precision == "bfloat16" else "32-true"
-        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+        self.fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
+        )
         self.fabric.launch()
         self.fabric.seed_everything(recipe.seed + self.fabric.global_rank, verbose=False)
         self.device = self.fabric.device
@@ -113,14 +114,7 @@ class Trainer:
         self.validation = [torch.tensor(i).float().div(255) for i in validation]
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(
-            [
-                {"params": parameters, "lr": recipe.optimizer.lr[name], "group": name}
-                for name, parameters in network.parameter_groups().items()
-            ],
-            betas=recipe.optimizer.betas,
-        )
-        self.model, self.optimizer = self.fabric.setup(network, optimizer)
+        self.model, self.optimizer = self.fabric.setup(network, self._make_optimizer(network))
         self.network: Prior = network
         self.average = AveragedModel(
             network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
@@ -135,6 +129,13 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
+
+    @property
+    def averaged(self) -> Prior:
+        """The network with the moving average of the weights: what is validated and released."""
+        module = self.average.module
+        assert isinstance(module, Prior)
+        return module
 
     @property
     def progress(self) -> float:
@@ -167,6 +168,16 @@ class Trainer:
         self.save()
         return self.progress >= 1.0
 
+    def _make_optimizer(self, network: Prior) -> torch.optim.Optimizer:
+        settings = self.recipe.optimizer
+        return torch.optim.Adam(
+            [
+                {"params": parameters, "lr": settings.lr[name], "group": name}
+                for name, parameters in network.parameter_groups().items()
+            ],
+            betas=settings.betas,
+        )
+
     def _check_groups(self, network: Prior) -> None:
         groups, given = set(network.parameter_groups()), set(self.recipe.optimizer.lr)
         if groups != given:
@@ -180,19 +191,33 @@ class Trainer:
         index = next(i for i, p in enumerate(self.recipe.phases) if self.progress < p.until)
         if index == self.state.phase:
             return
-        settings = self.recipe.phases[index].grow
-        if settings:
-            self.network.grow(**settings)
-            self.average.module.grow(**settings)
+        self._grow(self.recipe.phases[index])
         self.state.phase = index
 
-    def _step(self) -> None:
+    def _grow(self, phase: Phase) -> None:
+        if phase.grow:
+            self.network.grow(**phase.grow)
+            self.averaged.grow(**phase.grow)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean patches ``[count, C, P, P]``, noise levels ``[count]``, noisy patches."""
         recipe, sampler = self.recipe, self.sampler
-        clean = sampler.sample(recipe.data.batch)
-        sigma = sampler.noise_levels(recipe.data.batch, *recipe.data.sigma)
+        clean = sampler.sample(count)
+        sigma = sampler.noise_levels(count, *recipe.data.sigma)
         noisy = clean + sigma[:, None, None, None] * sampler.gaussian(clean)
         if recipe.channels_last:
             noisy = noisy.to(memory_format=torch.channels_last)
+        return clean, sigma, noisy
+
+    def loss(self, clean: Tensor, sigma: Tensor, noisy: Tensor) -> Tensor:
+        """The recipe's loss of a batch, a scalar."""
+        restored = self.model(noisy, sigma)
+        losses = LOSSES[self.recipe.loss](restored.float(), clean)
+        return (losses * self._level_weights(sigma)).mean()
+
+    def _step(self) -> None:
+        recipe = self.recipe
+        clean, sigma, noisy = self.draw(recipe.data.batch)
         factor = lr_factor(
             self.progress,
             self.state.step,
@@ -202,20 +227,21 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = factor * recipe.optimizer.lr[group["group"]]
         self.model.train()
-        restored = self.model(noisy, sigma)
-        losses = LOSSES[recipe.loss](restored.float(), clean)
-        loss = (losses * self._level_weights(sigma)).mean()
+        loss = self.loss(clean, sigma, noisy)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
+        self.network.mask_gradients()
         if recipe.optimizer.clip is not None:
             self.fabric.clip_gradients(
                 self.model, self.optimizer, max_norm=recipe.optimizer.clip, error_if_nonfinite=True
             )
         self.optimizer.step()
         self.average.update_parameters(self.network)
+        self._account(clean.numel(), loss.item())
+
+    def _account(self, pixels: int, value: float) -> None:
         self.state.step += 1
-        self.state.pixels += clean.numel() * self.fabric.world_size
-        value = loss.item()
+        self.state.pixels += pixels * self.fabric.world_size
         if not math.isfinite(value):
             raise RuntimeError(f"the loss is not finite at step {self.state.step}")
         smooth = 0.99 if math.isfinite(self.state.loss) else 0.0
@@ -236,7 +262,7 @@ class Trainer:
         """Mean PSNR of the averaged weights on the held-out images, output clipped."""
         if self.fabric.global_rank != 0 or not self.validation:
             return self.state.validation
-        network = self.average.module.for_release()
+        network = self.averaged.for_release()
         scores: dict[str, float] = {}
         for sigma in self.recipe.validation_sigmas:
             values = []
@@ -288,6 +314,9 @@ class Trainer:
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.state = Progress(**state["progress"])
+        if self.state.phase >= 0:
+            self._grow(self.recipe.phases[self.state.phase])
         try:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
@@ -296,5 +325,4 @@ class Trainer:
             raise ConfigError(
                 f"{self.checkpoint} belongs to another recipe; use another run folder"
             ) from error
-        self.state = Progress(**state["progress"])
         self.sampler.generator.set_state(state["generator"].cpu())

@@ -47,13 +47,22 @@ class Optimizer(Strict):
     final_fraction: float = Field(0.0, ge=0, le=1, description="cosine ends at this share of lr")
     clip: float | None = Field(None, gt=0, description="largest gradient norm")
     history: int = Field(10, ge=1, description="L-BFGS only: pairs kept")
+    samples: int = Field(2000, ge=1, description="L-BFGS only: patches, drawn once")
+
+    @model_validator(mode="after")
+    def _one_rate_for_lbfgs(self) -> Optimizer:
+        if self.name == "lbfgs" and len(set(self.lr.values())) > 1:
+            raise ValueError("L-BFGS takes one learning rate for all groups")
+        return self
 
 
 class Phase(Strict):
     """Up to a share of the budget, train with the system grown to these settings."""
 
     until: float = Field(gt=0, le=1)
-    grow: dict[str, int] = {}
+    grow: dict[str, int] = Field(
+        default={}, description="e.g. stages: 4; greedy: 1 trains the last alone"
+    )
 
 
 class CardText(Strict):

@@ -12,7 +12,6 @@ import yaml
 from safetensors.torch import save as to_safetensors
 
 from pnp_priors.card import Card, Training, Weights
-from pnp_priors.priors.base import Prior
 from pnp_priors.training.loop import Trainer
 
 
@@ -46,9 +45,7 @@ def write_card(card: Card, path: Path) -> None:
 def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
     """Write the averaged weights as safetensors and their card; both are named by the recipe."""
     recipe, state = trainer.recipe, trainer.state
-    module = trainer.average.module
-    assert isinstance(module, Prior)
-    prior = module.for_release().cpu().float()
+    prior = trainer.averaged.for_release().cpu().float()
     content = to_safetensors({k: v.contiguous() for k, v in prior.state_dict().items()})
     low, high = prior.sigma_range
     card = Card(
