@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from deepinv.models.base import Denoiser
 from torch import Tensor
 
 from pnp_priors.errors import InputError
+from pnp_priors.priors._denoiser import Denoiser
 
 Sigma = float | int | Tensor | np.ndarray | np.generic | list[float]
 
