@@ -67,7 +67,7 @@ def denoising(
         for name, prior in priors.items():
             scores = {s: measure(prior, files, s, prior.channels, device, done) for s in sigmas}
             measured.append(Measured(name, None, scores))
-    command = _command("denoising", names, dataset, sigmas, [], limit)
+    command = _command("denoising", names, dataset, sigmas, limit)
     extent = _extent(len(files), limit)
     _finish(Report("denoising", dataset, extent, PROTOCOL, command, measured), json, card)
 
@@ -81,31 +81,30 @@ def deconvolution(
         list[str] | None,
         typer.Option(help="hqs (default), hqs-genericdp or r-denoise; repeatable."),
     ] = None,
+    blur: Annotated[str, typer.Option(help="circular, or valid as in a photo.")] = "circular",
     data: DataFolder = None,
     limit: Limit = None,
     json: Json = None,
     card: ToCard = False,
     device: Device = "cpu",
 ) -> None:
-    """Deconvolve a test set blurred by Levin's kernels: circular blur, then white noise."""
+    """Deconvolve a test set blurred by Levin's kernels, with white Gaussian noise."""
     from pnp_priors.benchmark.deconvolution import (
+        BLURS,
         METHODS,
-        PROTOCOL,
+        known,
         problem_set,
         problems,
         solve,
     )
     from pnp_priors.benchmark.report import Measured, Report
-    from pnp_priors.errors import UnknownNameError
     from pnp_priors.training.command import data_folder
 
     chosen = problem_set(dataset)
     sigmas = _checked(sigma or list(chosen.sigmas), limit, card, json)
     names = list(dict.fromkeys(names))
-    methods = list(dict.fromkeys(method or ["hqs"]))
-    for how in methods:
-        if how not in METHODS:
-            raise UnknownNameError("deconvolution method", how, sorted(METHODS))
+    methods = [known("deconvolution method", m, METHODS) for m in dict.fromkeys(method or ["hqs"])]
+    known("blur", blur, BLURS)
     tasks = list(problems(data_folder(data), chosen, limit))
     priors = _load(names, device)
     measured = []
@@ -117,12 +116,12 @@ def deconvolution(
                 for level in sigmas:
                     scores[level] = []
                     for problem in tasks:
-                        scores[level].append(solve(problem, prior, how, level, device))
+                        scores[level].append(solve(problem, prior, how, level, blur, device))
                         done()
-                measured.append(Measured(name, how, scores))
-    command = _command("deconvolution", names, dataset, sigmas, methods, limit)
+                measured.append(Measured(name, how, scores, blur))
+    command = _command("deconvolution", names, dataset, sigmas, limit, methods, blur)
     extent = _extent(len(tasks), limit)
-    _finish(Report("deconvolution", dataset, extent, PROTOCOL, command, measured), json, card)
+    _finish(Report("deconvolution", dataset, extent, BLURS[blur], command, measured), json, card)
 
 
 def _checked(
@@ -158,8 +157,9 @@ def _command(
     names: Sequence[str],
     dataset: str,
     sigmas: Sequence[float],
-    methods: Sequence[str],
     limit: int | None,
+    methods: Sequence[str] = (),
+    blur: str | None = None,
 ) -> str:
     """The command line that measures this again, where ``PNP_PRIORS_DATA`` is set."""
     words = ["pnp-priors", "benchmark", task, *names, "--set", dataset]
@@ -167,6 +167,8 @@ def _command(
         words += ["--sigma", f"{sigma:g}"]
     for method in methods:
         words += ["--method", method]
+    if blur is not None:
+        words += ["--blur", blur]
     if limit is not None:
         words += ["--limit", str(limit)]
     return shlex.join(words)
@@ -205,10 +207,11 @@ def _finish(report: Report, json: Path | None, card: bool) -> None:
     if card:
         for row in report.measured:
             methods = [] if row.method is None else [row.method]
+            sigmas = list(row.scores)
             command = _command(
-                report.task, [row.prior], report.dataset, list(row.scores), methods, None
+                report.task, [row.prior], report.dataset, sigmas, None, methods, row.blur
             )
-            label = ", ".join([report.dataset, *methods])
+            label = ", ".join([report.dataset, *methods, *row.unusual])
             add_to_card(registry.CARDS / f"{row.prior}.yaml", result(row, label, command))
 
 

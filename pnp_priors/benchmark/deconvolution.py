@@ -1,15 +1,22 @@
 """Non-blind deconvolution of gray images blurred by Levin's motion kernels.
 
-The blur is a true convolution (not a correlation) with a periodic boundary, so that the data step
-is exact and only the prior is measured; white Gaussian noise, neither clipped nor rounded, follows.
-Solvers are told the kernel and the noise level. PSNR and SSIM are those of the whole image,
-clipped to [0, 1]. genericDP's table 3 does not say which boundary its test images have: compare
-its rows in kind, not in the last digits.
+The blur is a true convolution (not a correlation); white Gaussian noise, neither clipped nor
+rounded, follows; solvers are told the kernel and the noise level. Two boundaries:
+
+``circular``
+    The image continues periodically, so that the data step is exact and only the prior is
+    measured. The whole image is scored. This is the main row of our tables.
+``valid``
+    As a camera has it: only pixels whose blur saw nothing but the image are observed, and
+    :func:`pnp_priors.boundary.extend` makes up what lies around them. The observed part is scored.
+
+genericDP's table 3 does not say which of the two its test images have: compare with its rows in
+kind, not in the last digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +29,21 @@ from torch import Tensor
 from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels
 from pnp_priors.benchmark.metrics import Score, score
 from pnp_priors.benchmark.noise import add_noise
+from pnp_priors.boundary import extend
 from pnp_priors.errors import InputError, UnknownNameError
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
 from pnp_priors.solvers import dpir, genericdp, r_denoise, solver
 
-PROTOCOL = (
-    "circular true convolution (BlurFFT), white Gaussian noise, not clipped or rounded; whole "
-    "images, output clipped to [0, 1]; means of the images' PSNR and of their SSIM (Gaussian "
-    "window 11, sigma 1.5, data range 1)"
+_SCORING = (
+    "white Gaussian noise, not clipped or rounded; output clipped to [0, 1]; means of the images' "
+    "PSNR and of their SSIM (Gaussian window 11, sigma 1.5, data range 1)"
 )
+
+#: what the blur does at the image's edge, and how that is described beside the numbers
+BLURS = {
+    "circular": f"circular true convolution (BlurFFT), whole images scored; {_SCORING}",
+    "valid": f"valid true convolution, boundary 'extend', observed part scored; {_SCORING}",
+}
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,7 @@ def problem_set(name: str) -> ProblemSet:
 
     :raises UnknownNameError: lists them.
     """
-    if name not in SETS:
-        raise UnknownNameError("deconvolution set", name, sorted(SETS))
-    return SETS[name]
+    return SETS[known("deconvolution set", name, SETS)]
 
 
 def problems(data: Path, chosen: ProblemSet, limit: int | None = None) -> Iterator[Problem]:
@@ -107,24 +118,51 @@ def problems(data: Path, chosen: ProblemSet, limit: int | None = None) -> Iterat
             yield Problem(f"{chosen.folder}/{file.stem}/k{index}", clean, kernel)
 
 
+def known(kind: str, name: str, choices: Collection[str]) -> str:
+    """``name``, if it is one of the choices.
+
+    :raises UnknownNameError: lists them.
+    """
+    if name not in choices:
+        raise UnknownNameError(kind, name, sorted(choices))
+    return name
+
+
 @torch.no_grad()
 def solve(
-    problem: Problem, prior: Denoiser, method: str, sigma: float, device: str = "cpu"
+    problem: Problem,
+    prior: Denoiser,
+    method: str,
+    sigma: float,
+    blur: str = "circular",
+    device: str = "cpu",
 ) -> Score:
     """Blur, add noise, restore and score one problem.
 
     :param prior: in eval mode, on ``device``.
     :param method: one of :data:`METHODS`.
     :param sigma: noise level on the 0..255 scale.
-    :raises UnknownNameError: lists the known methods.
+    :param blur: one of :data:`BLURS`.
+    :raises UnknownNameError: lists the known methods or blurs.
     :raises InputError: a method that this prior does not allow.
     """
-    if method not in METHODS:
-        raise UnknownNameError("deconvolution method", method, sorted(METHODS))
+    known("deconvolution method", method, METHODS)
+    known("blur", blur, BLURS)
     clean, kernel = problem.clean, problem.kernel
     blurred = BlurFFT(tuple(clean.shape[1:]), filter=kernel).A(clean)
+    if blur == "valid":
+        clean, blurred = (_inside(image, kernel) for image in (clean, blurred))
     observed = add_noise(blurred, sigma, problem.name)
-    physics = BlurFFT(tuple(clean.shape[1:]), filter=kernel.to(device), device=device)
+    mode = "extend" if blur == "valid" else "circular"
+    canvas = extend(observed, kernel[0, 0], mode)
+    physics = BlurFFT(tuple(canvas.y.shape[1:]), filter=kernel.to(device), device=device)
     model = METHODS[method](prior, sigma / 255)
-    restored = model(observed.to(device), physics).cpu()
+    restored = canvas.crop(model(canvas.y.to(device), physics).cpu())
     return score(problem.name, observed, restored, clean)
+
+
+def _inside(image: Tensor, kernel: Tensor) -> Tensor:
+    """The pixels whose blur saw only the image: there, circular and valid convolution agree."""
+    rows, columns = (size // 2 for size in kernel.shape[-2:])
+    height, width = image.shape[-2:]
+    return image[..., rows : height - rows, columns : width - columns]

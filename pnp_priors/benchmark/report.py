@@ -27,10 +27,16 @@ class Measured:
     prior: str
     method: str | None
     scores: dict[float, list[Score]]
+    blur: str | None = None
+
+    @property
+    def unusual(self) -> list[str]:
+        """What has to be said beside the method: a blur other than the tables' circular one."""
+        return [] if self.blur in (None, "circular") else [f"{self.blur} blur"]
 
     @property
     def label(self) -> str:
-        return self.prior if self.method is None else f"{self.prior}, {self.method}"
+        return ", ".join(part for part in (self.prior, self.method, *self.unusual) if part)
 
     def means(self) -> dict[float, Means]:
         """Mean scores by noise level."""
@@ -94,7 +100,7 @@ def table(report: Report) -> Table:
     for row in measured:
         ours = row.means()
         for reference in shown:
-            if reference.counterpart == row.prior:
+            if reference.counterpart == row.prior and not row.unusual:
                 cells = (
                     f"{ours[s].psnr - reference.psnr[s]:+.2f}" if s in reference.psnr else ""
                     for s in sigmas
@@ -142,6 +148,7 @@ def write_json(path: Path, report: Report) -> None:
             {
                 "prior": row.prior,
                 "method": row.method,
+                "blur": row.blur,
                 "sigma": {
                     f"{sigma:g}": asdict(means(scores)) | {"images": [asdict(s) for s in scores]}
                     for sigma, scores in row.scores.items()

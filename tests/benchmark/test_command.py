@@ -126,7 +126,7 @@ def test_card_gets_the_row_and_keeps_the_rest(data: Path, smoother, card: Path) 
     run("deconvolution", "smoother", "--data", str(data), "--sigma", "2.55", "--card")
     rows = registry.describe("smoother").results
     assert [row.dataset for row in rows] == ["BSD68", "other", "levin, hqs"]
-    assert rows[2].command.endswith("--set levin --sigma 2.55 --method hqs")
+    assert rows[2].command.endswith("--set levin --sigma 2.55 --method hqs --blur circular")
     assert [file.name for file in card.parent.iterdir()] == ["smoother.yaml"]
 
 
@@ -155,6 +155,15 @@ def test_wrong_options_are_refused_before_measuring(
     with pytest.raises(error, match=text) as caught:
         run("denoising", "smoother", "--data", str(data), *words)
     assert "\n" not in str(caught.value)
+
+
+def test_a_valid_blur_is_named_in_the_row(data: Path, smoother) -> None:
+    words = ("--sigma", "2.55", "--limit", "1", "--blur", "valid", "--data", str(data))
+    result = run("deconvolution", "genericdp", *words)
+    assert "genericdp, hqs, valid blur" in result.stdout
+    assert "- [1]" not in result.stdout
+    with pytest.raises(UnknownNameError, match="circular, valid"):
+        run("deconvolution", "genericdp", *words, "--blur", "reflect")
 
 
 def test_unknown_method_lists_the_known(data: Path, smoother) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import convolve
+from scipy.signal import convolve2d
 
 from pnp_priors.benchmark import deconvolution
 from pnp_priors.benchmark.deconvolution import METHODS, Problem, problem_set, problems, solve
@@ -59,6 +60,33 @@ def test_r_denoise_is_for_reaction_diffusion(data: Path, smoother) -> None:
     result = solve(problem, process, "r-denoise", 2.55)
     assert result.psnr > 15
     assert result.psnr != solve(problem, process, "hqs-genericdp", 2.55).psnr
+
+
+def test_a_valid_blur_shows_the_solver_only_what_a_camera_sees(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+
+    def keep(prior, noise):
+        def model(y, physics):
+            seen.update(y=y, size=physics.img_size)
+            return y
+
+        return model
+
+    monkeypatch.setitem(METHODS, "keep", keep)
+    problem = list(problems(data, problem_set("levin")))[3]
+    result = solve(problem, None, "keep", 1e-3, blur="valid")
+    expected = convolve2d(problem.clean[0, 0].numpy(), problem.kernel[0, 0].numpy(), mode="valid")
+    rows, columns = seen["y"].shape[-2:]
+    assert seen["size"] == (1, rows, columns)
+    top, left = (rows - expected.shape[0]) // 2, (columns - expected.shape[1]) // 2
+    assert top > 0
+    assert left > 0
+    inside = seen["y"][0, 0, top : top + expected.shape[0], left : left + expected.shape[1]]
+    assert np.abs(inside.numpy() - expected).max() < 1e-4
+    # The observation was returned as it is: input and output score the same.
+    assert result.psnr == pytest.approx(result.degraded_psnr, abs=0.01)
 
 
 def test_unknown_method_and_too_small_image_are_one_line(data: Path, smoother) -> None:
