@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,13 +48,13 @@ def check(values: np.ndarray, name: str = "kernel") -> np.ndarray:
     Values below zero by rounding alone are set to zero. An even size gets a row or column of zeros
     at its end, which leaves its centre (``size // 2``, as everywhere in deepinv) where it was.
 
-    :param values: ``[h, w]``, any scale.
+    :param values: ``[h, w]`` or ``[1, …, 1, h, w]``, any scale.
     :returns: float32 ``[h, w]``, odd sizes, not negative, sum 1.
     :raises InputError: not 2-D, not numeric, not finite, clearly negative values, or all zero.
     """
-    kernel = np.squeeze(np.asarray(values))
-    if kernel.ndim == 0 and np.size(values) == 1:
-        kernel = kernel.reshape(1, 1)
+    kernel = np.asarray(values)
+    if kernel.ndim > 2 and kernel.size == math.prod(kernel.shape[-2:]):
+        kernel = kernel.reshape(kernel.shape[-2:])
     if kernel.ndim != 2 or 0 in kernel.shape:
         raise InputError(f"{name}: a kernel is 2-D, got shape {list(np.shape(values))}")
     if not (np.issubdtype(kernel.dtype, np.number) or kernel.dtype == np.bool_):
@@ -102,13 +103,14 @@ def _arrays(path: Path, suffix: str) -> dict[str, np.ndarray]:
                 return {name: file[name] for name in file.files}
         except (ValueError, OSError, EOFError) as error:
             raise InputError(f"{path}: damaged or not plain numpy arrays") from error
+    import h5py
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
+    if h5py.is_hdf5(path):
+        return _arrays_of_hdf5(path)
     try:
         content = loadmat(path)
-    except NotImplementedError:
-        return _arrays_of_hdf5(path)
     except (ValueError, OSError, TypeError, MatReadError) as error:
         raise InputError(f"{path}: damaged or not a MAT file") from error
     return {name: array for name, array in content.items() if not name.startswith("__")}

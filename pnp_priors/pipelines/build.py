@@ -23,8 +23,12 @@ Photo = TypeVar("Photo", Tensor, np.ndarray)
 #: called with the number of finished iterations and of all of them
 Progress = Callable[[int, int], None]
 
-#: noise is estimated on the middle of a large photo: a megapixel is plenty
-_ESTIMATE_SIDE = 1024
+#: noise is estimated on the middle of a large photo: this many pixels a side are plenty
+_ESTIMATE_SIDE = 384
+#: side and stride of its patches. Each channel by itself and every patch: with deepinv's defaults
+#: (all channels in one patch, stride 3) estimates on 64×64 colour pixels came out at half the true
+#: level, this way within 4 percent; from 256×256 on both are within 3.
+_ESTIMATE_PATCH, _ESTIMATE_STRIDE = 8, 1
 
 
 class Restorer(Reconstructor):
@@ -58,14 +62,16 @@ class Restorer(Reconstructor):
         rows, columns = ((max(size - _ESTIMATE_SIDE, 0) // 2) for size in image.shape[-2:])
         middle = image[..., rows : rows + _ESTIMATE_SIDE, columns : columns + _ESTIMATE_SIDE]
         try:
-            levels = PatchCovarianceNoiseEstimator()(middle.float().cpu())
+            levels = PatchCovarianceNoiseEstimator.estimate_noise(
+                middle.flatten(0, 1)[:, None].float().cpu(), _ESTIMATE_PATCH, _ESTIMATE_STRIDE
+            )
         except (RuntimeError, ValueError, IndexError) as error:
             raise InputError(
                 "the noise level cannot be estimated from this photo; set noise.sigma"
             ) from error
         if not torch.isfinite(levels).all():
             raise InputError("the noise level cannot be estimated from this photo; set noise.sigma")
-        return float(levels.mean())
+        return float(levels.square().mean().sqrt())
 
     @torch.no_grad()
     def forward(

@@ -1,0 +1,103 @@
+"""Pipeline files: found, changed by --set, checked, with errors that name file and key."""
+
+import pytest
+import yaml
+
+from pnp_priors.errors import ConfigError, MissingFileError, UnknownNameError
+from pnp_priors.pipelines import files
+
+GOOD = {"task": "deconvolution", "kernel": {"file": "k.npy"}}
+
+
+def written(tmp_path, content):
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_shipped_pipelines_are_valid_and_their_files_exist():
+    from pathlib import Path
+
+    assert "deconvolution" in files.available()
+    for name in files.available():
+        pipeline = files.read(files.find(name))
+        assert pipeline.example is not None
+        for path in (pipeline.kernel.file, pipeline.example.blurred, pipeline.example.sharp):
+            assert Path(path).is_file()
+
+
+def test_paths_are_relative_to_the_file_and_overrides_to_the_current_folder(tmp_path, monkeypatch):
+    path = written(tmp_path, {**GOOD, "input": ["photos"]})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    pipeline = files.read(path)
+    assert pipeline.kernel.file == str(tmp_path / "k.npy")
+    assert pipeline.input == [str(tmp_path / "photos")]
+    changed = files.read(path, {"kernel.file": "other.npy"})
+    assert changed.kernel.file == str(elsewhere / "other.npy")
+
+
+def test_unknown_names_and_missing_files(tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown pipeline 'deconvolutoin': nearest: decon"):
+        files.find("deconvolutoin")
+    with pytest.raises(MissingFileError, match=r"no such file: .*none\.yaml"):
+        files.find(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kernle": 1}, "unknown key 'kernle'; allowed: task, kernel"),
+        ({"solver": {"iteration": 3}}, "unknown key 'solver.iteration'; allowed: name, schedule"),
+        ({"solver": {"iterations": "8"}}, "solver.iterations: .*integer.*'8'"),
+        ({"solver": {"iterations": 0}}, "solver.iterations: .*greater"),
+        ({"solver": {"name": "hqss"}}, "solver.name: .*'hqs', 'admm'"),
+        ({"noise": {"sigma": 25}}, r"noise.sigma: 25 looks like 0..255 units.*write 25/255"),
+        ({"noise": {"sigma": "25"}}, r"noise.sigma: 25 looks like 0..255 units"),
+        ({"noise": {"sigma": 0}}, "noise.sigma: expected a noise level above 0"),
+        ({"noise": {"sigma": -0.1}}, "noise.sigma: expected a noise level above 0"),
+        ({"noise": {"sigma": float("nan")}}, "noise.sigma: expected a noise level above 0"),
+        ({"noise": {"sigma": "loud"}}, "noise.sigma: expected a number .* or auto, got 'loud'"),
+        ({"noise": {"sigma": True}}, "noise.sigma: expected a number"),
+        ({"noise": {"sigma": "1/0"}}, "noise.sigma: expected a number"),
+        ({"noise": 0.1}, "noise: .*dictionary"),
+        ({"kernel": {}}, "missing key 'kernel.file'"),
+        ({"task": "debluring"}, "task: expected one of deconvolution .*'debluring'"),
+        ({"boundary": "none"}, "boundary: .*'extend', 'taper'"),
+    ],
+)
+def test_wrong_content_is_one_line_with_file_and_key(tmp_path, change, message):
+    path = written(tmp_path, {**GOOD, **change})
+    with pytest.raises(ConfigError, match=message) as caught:
+        files.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "level"), [(0.02, 0.02), ("2.55/255", 0.01), ("0.5", 0.5), ("auto", "auto"), (1, 1.0)]
+)
+def test_forms_of_the_noise_level(tmp_path, given, level):
+    pipeline = files.read(written(tmp_path, {**GOOD, "noise": {"sigma": given}}))
+    assert pipeline.noise.sigma == (level if level == "auto" else pytest.approx(level))
+
+
+def test_settings_are_yaml():
+    parsed = files.parse_settings(["solver.iterations=3", "prior.name=x", "input=[a, b]"])
+    assert parsed == {"solver.iterations": 3, "prior.name": "x", "input": ["a", "b"]}
+
+
+@pytest.mark.parametrize("setting", ["solver", "=3", "a..b=1", "a=[1"])
+def test_bad_settings_are_named(setting):
+    with pytest.raises(ConfigError, match="--set"):
+        files.parse_settings([setting])
+
+
+def test_overrides_change_and_are_named_in_errors(tmp_path):
+    path = written(tmp_path, GOOD)
+    assert files.read(path, {"solver.iterations": 3}).solver.iterations == 3
+    with pytest.raises(ConfigError, match=r"with noise\.sigma=25: noise.sigma: 25 looks like"):
+        files.read(path, {"noise.sigma": 25})
+    with pytest.raises(ConfigError, match="'task' is a value"):
+        files.read(path, {"task.name": 1})

@@ -1,0 +1,54 @@
+"""YAML errors are one line that names the file, the key and what is allowed."""
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from pnp_priors.errors import ConfigError, MissingFileError
+from pnp_priors.schema import parse_as, read_yaml, read_yaml_as
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    size: int
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    inner: Inner | None = None
+
+
+def test_good_content(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("name: x\ninner: {size: 3}\n")
+    assert read_yaml_as(Outer, path) == Outer(name="x", inner=Inner(size=3))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"name": "x", "nam": 1}, "f: unknown key 'nam'; allowed: name, inner"),
+        ({"name": "x", "inner": {"size": 1, "s": 2}}, "f: unknown key 'inner.s'; allowed: size"),
+        ({}, "f: missing key 'name'"),
+        ({"name": "x", "inner": {"size": "big"}}, "f: inner.size: .*integer.*got 'big'"),
+        ({"name": 3, "other": 1}, r"f: name: .* \(and 1 more\)"),
+        ([1], "f: expected keys and values, got list"),
+        (None, "f: expected keys and values, got NoneType"),
+    ],
+)
+def test_bad_content_is_one_line(content, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_as(Outer, content, "f")
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(MissingFileError, match="no such file"):
+        read_yaml(tmp_path / "none.yaml")
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1\nb: [1,\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml, line 3: not readable as YAML"):
+        read_yaml(path)
+    path.write_bytes(b"\xff\xfe\x00a")
+    with pytest.raises(ConfigError, match="not readable as YAML"):
+        read_yaml(path)
