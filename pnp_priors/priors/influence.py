@@ -34,20 +34,20 @@ class InfluenceBasis(nn.Module):
     :param kind: ``gaussian`` or ``triangular``.
     :param centres: how many, equidistant.
     :param reach: outermost centre, in 0..255 units of filter response.
-    :param steps: table entries between two centres. 32 keeps linear interpolation within
+    :param steps: table entries between two centres. 36 keeps linear interpolation within
         1e-4 of the response range, see ``tests/priors/test_influence.py``.
     """
 
     def __init__(
-        self, kind: str = "gaussian", centres: int = 63, reach: float = 310.0, steps: int = 32
+        self, kind: str = "gaussian", centres: int = 63, reach: float = 310.0, steps: int = 36
     ) -> None:
         super().__init__()
         if kind not in BASES:
             raise InputError(f"unknown radial basis {kind!r}; known: {', '.join(BASES)}")
         self.kind, self.count, self.reach = kind, centres, float(reach)
         self.spacing = 2 * self.reach / (centres - 1)
-        # Four spacings past the last centre a Gaussian has faded to 3e-4.
-        margin = 4
+        # Five spacings past the last centre a Gaussian has faded to 4e-6.
+        margin = 5
         self.table_start = -self.reach - margin * self.spacing
         self.table_step = self.spacing / steps
         size = (centres - 1 + 2 * margin) * steps + 1
