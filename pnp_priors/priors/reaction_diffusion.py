@@ -142,6 +142,15 @@ class ReactionDiffusion(Prior):
                 if parameter.grad is not None:
                     parameter.grad[: self.active_stages - 1] = 0
 
+    def for_release(self) -> ReactionDiffusion:
+        """This network, cut to its active stages, in eval mode."""
+        if self.active_stages == self.stages:
+            return self.eval()
+        released = ReactionDiffusion(**{**self.arguments(), "stages": self.active_stages})
+        tensors = {k: v[: self.active_stages] for k, v in self.state_dict().items()}
+        released.to(self.weights).load_state_dict(tensors)
+        return released.eval()
+
     def filters(self) -> Tensor:
         """Filters ``[T, N, s, s]`` of unit norm (TRD, section 3)."""
         unit = F.normalize(self.coefficients, dim=-1)
@@ -153,13 +162,14 @@ class ReactionDiffusion(Prior):
             if self._tables is None:
                 self._tables = self.basis.table(self.weights.detach())
             return self._tables
+        self._forget()  # weights that have a gradient are about to change
         return self.basis.table(self.weights)
 
     @property
     def _frozen(self) -> bool:
-        """Whether tables may be kept between calls: eval mode and no gradient for the weights."""
-        wants_gradient = torch.is_grad_enabled() and self.weights.requires_grad
-        return not (self.training or wants_gradient)
+        """Whether tables may be kept between calls: eval mode and no gradient for the stages."""
+        learns = self.weights.requires_grad or self.coefficients.requires_grad
+        return not (self.training or (torch.is_grad_enabled() and learns))
 
     def _forget(self) -> None:
         self._tables, self._packed = None, []
@@ -168,9 +178,9 @@ class ReactionDiffusion(Prior):
         self._forget()
         return super().train(mode)
 
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        self._forget()
-        return super().load_state_dict(*args, **kwargs)
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._forget()  # here, and so also when a module that holds this one is loaded
+        super()._load_from_state_dict(*args, **kwargs)
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
         self._forget()
@@ -200,7 +210,7 @@ class ReactionDiffusion(Prior):
             from pnp_priors.training.diffusion_bf16 import DiffusionTerms
 
             return DiffusionTerms(self)
-        filters, (values, steps) = self.filters(), self.tables()
+        filters, (values, steps) = self.filters().to(u), [t.to(u) for t in self.tables()]
         if (
             self._frozen
             and u.device.type == "cpu"
@@ -222,7 +232,8 @@ class ReactionDiffusion(Prior):
         return F.conv_transpose2d(force, kernel, padding=self.filter_size - 1)
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        noisy = 255 * x
+        # Half precision is too coarse for positions in the tables: only weights are kept in it.
+        noisy = 255 * x.to(torch.promote_types(x.dtype, torch.float32))
         strength = self.reaction_at(sigma)
         u = noisy
         term = self._terms(noisy)
