@@ -1,0 +1,63 @@
+"""One thread, synthetic images, and the marker of tests that need the shared image sets."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Small images: threads cost more than they give, and sums keep one order."""
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PNP_PRIORS_DATA" in os.environ or SHARED.is_dir():
+        return
+    skip = pytest.mark.skip(reason="no image sets: PNP_PRIORS_DATA is not set, no ../shared/data")
+    for item in items:
+        if "shared_data" in item.keywords:
+            item.add_marker(skip)
+
+
+def draw_scene(height: int, width: int, channels: int = 1, seed: int = 0) -> Tensor:
+    """``[1, C, H, W]`` in [0, 1]: a shaded ground, a disc, a bar, and stripes in one quarter."""
+    generator = torch.Generator().manual_seed(seed)
+    phase, tone, shift = torch.rand(3, generator=generator).tolist()
+    y = torch.linspace(0, 1, height)[:, None]
+    x = torch.linspace(0, 1, width)[None, :]
+    image = 0.25 + 0.3 * x + 0.15 * y
+    disc = (x - 0.4 - 0.2 * shift) ** 2 + (y - 0.45) ** 2 < 0.06
+    image = torch.where(disc, torch.tensor(0.15 + 0.1 * tone), image)
+    bar = (x - 0.75).abs() < 0.08
+    image = torch.where(bar & (y > 0.2), torch.tensor(0.9), image)
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]
+    stripes = 0.12 * torch.sin(1.3 * rows + 0.7 * columns + 6 * phase)
+    image = torch.where((y > 0.6) & (x < 0.5), image + stripes, image)
+    tints = torch.linspace(1, 0.7, channels)[:, None, None]
+    return (image[None] * tints).clamp(0, 1)[None]
+
+
+@pytest.fixture(scope="session")
+def scene() -> Callable[..., Tensor]:
+    """Synthetic images with edges and texture: ``scene(height, width, channels=1, seed=0)``."""
+    return draw_scene
+
+
+@pytest.fixture(scope="session")
+def psnr() -> Callable[[Tensor, Tensor], float]:
+    """PSNR in dB of two batches in [0, 1]."""
+
+    def measure(restored: Tensor, clean: Tensor) -> float:
+        return -10 * math.log10((restored - clean).double().square().mean().item())
+
+    return measure
