@@ -151,7 +151,7 @@ class Trainer:
         :returns: whether the run is finished.
         """
         began = time.monotonic()
-        before = self.state.seconds
+        before, first = self.state.seconds, self.state.step
         every = self.recipe.validate_every
         while self.progress < 1.0:
             self._enter_phase()
@@ -164,8 +164,9 @@ class Trainer:
             self.report(self)
             if session_minutes is not None and time.monotonic() - began > 60 * session_minutes:
                 break
-        self.validate()
-        self.save()
+        if self.state.step > first and self.state.step % every:
+            self.validate()
+            self.save()
         return self.progress >= 1.0
 
     def _make_optimizer(self, network: Prior) -> torch.optim.Optimizer:
@@ -314,14 +315,14 @@ class Trainer:
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        self.state = Progress(**state["progress"])
-        if self.state.phase >= 0:
-            self._grow(self.recipe.phases[self.state.phase])
         try:
+            self.state = Progress(**state["progress"])
+            if self.state.phase >= 0:
+                self._grow(self.recipe.phases[self.state.phase])
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError) as error:
             raise ConfigError(
                 f"{self.checkpoint} belongs to another recipe; use another run folder"
             ) from error

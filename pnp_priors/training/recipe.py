@@ -99,6 +99,13 @@ class Recipe(Strict):
     validate_every: int = Field(1000, ge=1, description="steps between validations and checkpoints")
     validation_sigmas: list[float] = [15 / 255, 25 / 255, 50 / 255]
 
+    @field_validator("validation_sigmas")
+    @classmethod
+    def _in_unit_range(cls, value: list[float]) -> list[float]:
+        if not all(0 <= sigma <= 1 for sigma in value):
+            raise ValueError(f"noise levels are in 0..1 units, got {value}")
+        return value
+
     @field_validator("system")
     @classmethod
     def _known_system(cls, value: str) -> str:
@@ -116,7 +123,7 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _phases_rise_to_one(self) -> Recipe:
         ends = [phase.until for phase in self.phases]
-        if ends != sorted(set(ends)) or ends[-1] != 1.0:
+        if ends != sorted(set(ends)) or ends[-1:] != [1.0]:
             raise ValueError(f"phases: 'until' must rise and end at 1.0, got {ends}")
         return self
 

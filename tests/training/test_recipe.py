@@ -1,0 +1,129 @@
+"""Recipes: the shipped ones parse, and what is wrong with another is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pnp_priors import registry
+from pnp_priors.errors import ConfigError, MissingFileError, UnknownNameError
+from pnp_priors.training.command import RECIPES, data_folder, recipe_path
+from pnp_priors.training.recipe import Recipe
+
+SHIPPED = sorted(RECIPES.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_recipes_parse_and_build(path: Path) -> None:
+    recipe = Recipe.read(path)
+    assert recipe.name == path.stem
+    prior = registry.build(recipe.system, recipe.architecture)
+    assert set(recipe.optimizer.lr) == set(prior.parameter_groups())
+    low, high = prior.sigma_range
+    assert low <= recipe.data.sigma[0] + 1e-6
+    assert recipe.data.sigma[1] <= high + 1e-6
+    assert not any("eval" in source.folder for source in recipe.data.sources)
+    assert any(source.hold_out for source in recipe.data.sources)
+    for phase in recipe.phases:
+        if phase.grow:
+            prior.grow(**phase.grow)
+    assert prior.arguments() == registry.build(recipe.system, recipe.architecture).arguments()
+
+
+def write(folder: Path, *changes: tuple[str, Any]) -> Path:
+    """A shipped recipe with changed keys (``data.sigma`` goes inside)."""
+    content = yaml.safe_load((RECIPES / "genericdp.yaml").read_text(encoding="utf-8"))
+    for key, value in changes:
+        *parents, last = key.split(".")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    path = folder / "my.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("optimiser", {}, ["'optimiser'", "allowed:", "optimizer"]),
+        ("data.patsh", 3, ["'data.patsh'", "patch"]),
+        ("optimizer.rate", 3, ["'optimizer.rate'", "lr"]),
+        ("system", "ffdnett", ["system", "'ffdnett'", "reaction-diffusion"]),
+        ("loss", "l3", ["loss", "'l3'", "l1"]),
+        ("data.sigma", [25, 25], ["data.sigma", "0..1 units", "25"]),
+        ("data.sigma", [0.2, 0.1], ["data.sigma"]),
+        ("data.sigma", 25, ["data.sigma"]),
+        ("validation_sigmas", [25], ["validation_sigmas", "0..1 units"]),
+        ("data.batch", 0, ["data.batch", "0"]),
+        ("data.batch", "four", ["data.batch", "'four'"]),
+        ("data.sources", [], ["data.sources"]),
+        ("phases", [{"until": 0.5}], ["phases", "end at 1.0", "0.5"]),
+        ("phases", [{"until": 1.0}, {"until": 0.5}], ["phases", "rise"]),
+        ("phases", [{"until": 0.5}, {"until": 0.5}, {"until": 1.0}], ["phases", "rise"]),
+        ("phases", [], ["phases"]),
+        ("phases", [{"until": 1.5}], ["phases", "1.5"]),
+        ("steps", 0, ["steps"]),
+        ("precision", "float16", ["precision", "bfloat16"]),
+        ("card.title", None, ["card.title"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_key_or_value_is_one_line_that_names_file_and_key(
+    key: str, value: object, words: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path, (key, value))
+    with pytest.raises(ConfigError) as caught:
+        Recipe.read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    assert all(word in message for word in words), message
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del content["data"]["patch"], content["system"]
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"missing key 'system' \(and 1 more\)"):
+        Recipe.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [1", "line 1: not readable as YAML"), ("- 1", "expected keys"), ("", "expected keys")],
+)
+def test_what_is_no_recipe_at_all(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message) as caught:
+        Recipe.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no such file"):
+        Recipe.read(tmp_path / "none.yaml")
+
+
+def test_recipes_are_found_by_name_or_path(tmp_path: Path) -> None:
+    assert recipe_path("genericdp") == RECIPES / "genericdp.yaml"
+    assert recipe_path(str(tmp_path / "x.yaml")) == tmp_path / "x.yaml"
+    with pytest.raises(UnknownNameError, match="nearest: genericdp"):
+        recipe_path("genricdp")
+
+
+def test_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PNP_PRIORS_DATA", raising=False)
+    assert data_folder(tmp_path) == tmp_path
+    with pytest.raises(MissingFileError, match="--data DIR or set PNP_PRIORS_DATA"):
+        data_folder(None)
+    with pytest.raises(MissingFileError, match="none"):
+        data_folder(tmp_path / "none")
+    monkeypatch.setenv("PNP_PRIORS_DATA", str(tmp_path))
+    assert data_folder(None) == tmp_path

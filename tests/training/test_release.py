@@ -1,0 +1,98 @@
+"""From a run to a prior that loads: weights, card, and the same output."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import pnp_priors
+from pnp_priors.training.loop import Trainer
+from pnp_priors.training.recipe import Recipe
+from pnp_priors.training.release import release, write_atomically
+
+Make = Callable[..., Recipe]
+
+
+def trained(recipe: Recipe, data: Path, folder: Path, session: float | None = None) -> Trainer:
+    trainer = Trainer(recipe, data, folder, accelerator="cpu", devices=1)
+    trainer.train(session)
+    return trainer
+
+
+@pytest.mark.parametrize("system", ["ffdnet", "diffusion"])
+def test_what_is_released_is_the_averaged_network(
+    system: str, recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
+) -> None:
+    trainer = trained(recipe(system, steps=6), data, tmp_path / "run")
+    card = release(trainer, tmp_path / "weights", tmp_path / "cards")
+    weights = tmp_path / "weights" / "tiny.safetensors"
+    content = weights.read_bytes()
+    assert card.weights.file == weights.name
+    assert card.weights.bytes == len(content)
+    assert card.weights.sha256 == hashlib.sha256(content).hexdigest()
+    path = tmp_path / "cards" / "tiny.yaml"
+    assert pnp_priors.describe(path) == card
+
+    prior = pnp_priors.load(path)
+    x = scene(20, 23)
+    with torch.no_grad():
+        averaged = trainer.averaged.eval()(x, 0.1)
+        last = trainer.network.eval()(x, 0.1)
+    torch.testing.assert_close(prior(x, 0.1), averaged, rtol=0, atol=2e-5)
+    assert not torch.allclose(prior(x, 0.1), last, atol=2e-5), "the last weights, not the average"
+    assert "batch_norm" not in prior.arguments() or not prior.arguments()["batch_norm"]
+
+
+def test_the_card_says_how_it_came_to_be(recipe: Make, data: Path, tmp_path: Path) -> None:
+    checked = recipe("ffdnet", steps=6)
+    trainer = trained(checked, data, tmp_path / "run")
+    card = release(trainer, tmp_path / "weights", tmp_path / "cards")
+    training = card.training
+    assert training.finished
+    assert training.images == 2
+    assert training.data == ["images"]
+    assert training.recipe_text == checked.model_dump(mode="json", exclude={"card"})
+    assert training.validation_psnr == trainer.state.validation
+    assert training.torch in torch.__version__
+    assert training.started_from is None
+    assert card.parameters == sum(
+        p.numel() for p in pnp_priors.load(tmp_path / "cards" / "tiny.yaml").parameters()
+    )
+    assert (card.title, card.licence) == ("t", "MIT")
+    assert "75/255" in card.outside_range
+
+
+def test_a_run_stopped_while_it_grows_is_released_as_far_as_it_came(
+    recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
+) -> None:
+    trainer = trained(recipe("diffusion"), data, tmp_path / "run", session=0)
+    card = release(trainer, tmp_path / "weights", tmp_path / "cards")
+    assert not card.training.finished
+    assert "half-trained" in str(card)
+    assert card.architecture["stages"] == 1
+    prior = pnp_priors.load(tmp_path / "cards" / "tiny.yaml")
+    assert prior.receptive_field == card.receptive_field == 5
+    x = scene(20, 23)
+    with torch.no_grad():
+        averaged = trainer.averaged.eval()(x, 0.1)
+    torch.testing.assert_close(prior(x, 0.1), averaged, rtol=0, atol=2e-5)
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pnp_priors.training.release.os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
