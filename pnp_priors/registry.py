@@ -68,10 +68,12 @@ def system_class(system: str) -> type[Prior]:
 def build(system: str, arguments: dict[str, Any]) -> Prior:
     """An untrained network of a system.
 
+    :raises UnknownNameError: lists the known systems.
     :raises ConfigError: arguments that its constructor does not know or refuses.
     """
+    kind = system_class(system)
     try:
-        return system_class(system)(**arguments)
+        return kind(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"architecture of system {system!r}: {error}") from error
 

@@ -1,0 +1,127 @@
+"""Names, cards and what is said about wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import pnp_priors
+from pnp_priors import registry
+from pnp_priors.card import Card
+from pnp_priors.errors import (
+    ConfigError,
+    MissingFileError,
+    PnpPriorsError,
+    UnknownNameError,
+    WeightsError,
+)
+
+
+def test_the_released_priors_are_available() -> None:
+    assert pnp_priors.available() == sorted(pnp_priors.available())
+    assert {"genericdp", "ffdnet-gray"} <= set(pnp_priors.available())
+
+
+def test_every_card_has_its_weights_and_every_weights_file_a_card() -> None:
+    files = {pnp_priors.describe(name).weights.file for name in pnp_priors.available()}
+    assert files == {path.name for path in (registry.PACKAGE / "weights").iterdir()}
+
+
+@pytest.mark.parametrize("name", pnp_priors.available())
+def test_a_card_prints_what_a_user_wants_to_know(name: str) -> None:
+    card = pnp_priors.describe(name)
+    assert isinstance(card, Card)
+    text = str(card)
+    assert text.splitlines()[0] == f"{name}: {card.title}"
+    low, high = (round(255 * s, 2) for s in card.sigma_range)
+    for part in (
+        f"{low:g}/255 to {high:g}/255",
+        card.outside_range,
+        f"{card.parameters:,}",
+        str(card.receptive_field),
+        card.weights.file,
+        card.weights.sha256[:16],
+        card.licence,
+        card.paper,
+        card.iterative_use,
+        *card.training.data,
+        *card.notes,
+    ):
+        assert part in text
+    assert ("half-trained" in text) == (not card.training.finished)
+    for result in card.results:
+        assert result.command
+        assert result.dataset in text
+
+
+@pytest.mark.parametrize("function", [pnp_priors.load, pnp_priors.describe])
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("genricdp", "genericdp"), ("ffdnet_gray", "ffdnet-gray"), ("FFDNet-gray", "ffdnet-gray")],
+)
+def test_an_unknown_name_lists_the_nearest(function, name: str, nearest: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        function(name)
+    message = str(caught.value)
+    assert f"{name!r}: nearest: {nearest}" in message
+    assert all(known in message for known in pnp_priors.available())
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, PnpPriorsError)
+
+
+@pytest.mark.parametrize("name", ["", "zzzzzzzz", "../cards/genericdp", "genericdp.safetensors"])
+def test_what_is_near_to_nothing_lists_all(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"known: .*ffdnet-gray.*genericdp"):
+        pnp_priors.load(name)
+
+
+def test_paths_of_cards_are_not_names(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no such file"):
+        pnp_priors.load(tmp_path / "cards" / "none.yaml")
+    (tmp_path / "a.yaml").write_text("name: x\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="missing key") as caught:
+        pnp_priors.load(tmp_path / "a.yaml")
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "a.yaml") in str(caught.value)
+
+
+def changed_card(folder: Path, **changes: object) -> Path:
+    content = yaml.safe_load(registry.card_path("genericdp").read_text(encoding="utf-8"))
+    path = folder / "cards" / "own.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump({**content, **changes}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"colour": 3}, ConfigError, "unknown key 'colour'; allowed: name, title"),
+        ({"tasks": ["deblurring"]}, ConfigError, "tasks.0"),
+        ({"system": "tdv"}, UnknownNameError, "system 'tdv'"),
+        ({"architecture": {"stagse": 8}}, ConfigError, "'reaction-diffusion'.*stagse"),
+        ({"architecture": {"filter_size": 6}}, ConfigError, "filter_size is odd"),
+        ({}, WeightsError, "cannot be read"),
+    ],
+    ids=["key", "task", "system", "argument", "value", "no weights"],
+)
+def test_wrong_cards(
+    change: dict[str, object], error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        pnp_priors.load(changed_card(tmp_path, **change))
+
+
+def test_systems_are_found_by_name() -> None:
+    for system in registry.SYSTEMS:
+        prior = registry.build(system, {})
+        assert isinstance(prior, registry.system_class(system))
+        assert registry.build(system, prior.arguments()).arguments() == prior.arguments()
+    with pytest.raises(UnknownNameError, match="nearest: ffdnet"):
+        registry.system_class("fdnet")
+
+
+def test_the_version_is_a_version() -> None:
+    assert registry.version().split(".")[0].isdigit() or registry.version() == "0+unknown"
