@@ -122,6 +122,10 @@ class Restorer(Reconstructor):
 
     def _solve(self, y: Tensor, kernel: Tensor, noise: float, progress: Progress | None) -> Tensor:
         size = y.shape[-2:]
+        # deepinv repeats a kernel for each channel; only a physics given by the caller may have
+        # really different ones, and those cannot be solved on the luminance.
+        if torch.equal(kernel, kernel[:, :1].expand_as(kernel)):
+            kernel = kernel[:, :1]
 
         def solve(image: Tensor, level: float) -> Tensor:
             shape = (image.shape[1], *size)
@@ -132,8 +136,8 @@ class Restorer(Reconstructor):
 
         watch = self._watch(progress)
         try:
-            if self.pipeline.color == "luminance" and y.shape[1] == 3:
-                one = BlurFFT(img_size=(1, *size), filter=kernel[:, :1], device=y.device)
+            if self.pipeline.color == "luminance" and y.shape[1] == 3 and kernel.shape[1] == 1:
+                one = BlurFFT(img_size=(1, *size), filter=kernel, device=y.device)
                 return restore_luminance(y, one, noise, solve)
             return solve(y, noise)
         finally:

@@ -1,4 +1,10 @@
-"""How a prior for gray images restores colours."""
+"""How a prior for gray images restores colours.
+
+Measured with the default pipeline on three photos (coffee, chelsea, astronaut of scikit-image,
+192×192, simulated hand-shake blur, half-trained genericdp), mean PSNR at noise 2.55 and 7.65 of
+255: channel by channel 30.13 and 27.65 dB, luminance 30.72 and 28.25 dB in a third of the time; with
+ffdnet-gray 30.10 and 27.57 against 30.59 and 28.23. So luminance is the default.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +21,9 @@ _OPPONENT = torch.tensor(
     dtype=torch.float64,
 )
 _OPPONENT[2] /= math.sqrt(6)
-#: a photo's chroma gradients are weak: their standard deviation, in [0, 1] units
-_CHROMA_GRADIENT = 0.01
+#: a photo's chroma gradients are weak: their standard deviation, in [0, 1] units. 0.02 to 0.05
+#: differ by 0.1 dB in the measurement above.
+_CHROMA_GRADIENT = 0.03
 
 
 def restore_luminance(

@@ -75,8 +75,8 @@ class Deconvolution(Strict):
     boundary: Literal["extend", "taper", "circular"] = Field(
         default="extend", description="what surrounds a photo while it is solved; circular: nothing"
     )
-    color: Literal["per-channel", "luminance"] = Field(
-        default="per-channel", description="how a gray prior restores colours"
+    color: Literal["luminance", "per-channel"] = Field(
+        default="luminance", description="how a gray prior restores colours"
     )
     input: list[str] = Field(
         default=[], description="files or folders to restore; arguments replace them"

@@ -94,6 +94,10 @@ def test_physics_replaces_the_kernel_and_is_taken_at_its_word(restorer, photo, k
     blur = BlurFFT(img_size=(3, 48, 52), filter=torch.from_numpy(kernel)[None, None])
     circular = pipelines.load("p.yaml", {"boundary": "circular"})
     torch.testing.assert_close(restorer(y, blur), circular(y))
+    different = torch.from_numpy(np.stack([kernel, kernel.T, kernel[::-1].copy()]))[None]
+    each = BlurFFT(img_size=(3, 48, 52), filter=different)
+    gray = BlurFFT(img_size=(1, 48, 52), filter=different[:, 2:])
+    torch.testing.assert_close(restorer(y, each)[:, 2:], circular(y[:, 2:], gray))
     with pytest.raises(InputError, match="needs a BlurFFT, got Blur"):
         restorer(y, Blur(filter=torch.ones(1, 1, 3, 3) / 9))
 

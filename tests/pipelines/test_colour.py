@@ -22,7 +22,7 @@ def test_wiener_equals_its_normal_equations():
     physics, y, noise = blur(), torch.rand(1, 2, 32, 32, dtype=torch.float64), 0.03
     x = wiener(y, physics.double(), noise)
     gradient = sum(2 * x - x.roll(1, d) - x.roll(-1, d) for d in (-2, -1))
-    left = physics.A_adjoint(physics.A(x)) + (noise / 0.01) ** 2 * gradient
+    left = physics.A_adjoint(physics.A(x)) + (noise / 0.03) ** 2 * gradient
     torch.testing.assert_close(left, physics.A_adjoint(y), atol=1e-6, rtol=0)
 
 
