@@ -2,8 +2,8 @@
 
 Measured with the default pipeline on three photos (coffee, chelsea, astronaut of scikit-image,
 192×192, simulated hand-shake blur, half-trained genericdp), mean PSNR at noise 2.55 and 7.65 of
-255: channel by channel 30.13 and 27.65 dB, luminance 30.72 and 28.25 dB in a third of the time; with
-ffdnet-gray 30.10 and 27.57 against 30.59 and 28.23. So luminance is the default.
+255: channel by channel 30.13 and 27.65 dB, luminance 30.72 and 28.25 dB in a third of the time;
+with ffdnet-gray 30.10 and 27.57 against 30.59 and 28.23. So luminance is the default.
 """
 
 from __future__ import annotations
