@@ -199,11 +199,14 @@ def train(
     session_minutes: Annotated[
         float | None, typer.Option(help="Stop after these, with a checkpoint to continue from.")
     ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Name or card of a trained prior to start from.")
+    ] = None,
 ) -> None:
     """Train a prior; writes weights and a card."""
     from pnp_priors.training import command
 
-    command.train(recipe, data, out, minutes, session_minutes)
+    command.train(recipe, data, out, minutes, session_minutes, start_from=start_from)
 
 
 def _line(error: BaseException) -> str:

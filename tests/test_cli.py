@@ -169,11 +169,13 @@ def test_train_passes_its_arguments_on(command, monkeypatch, tmp_path):
     from pnp_priors.training import command as training
 
     calls = []
-    monkeypatch.setattr(training, "train", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(training, "train", lambda *given, **named: calls.append((given, named)))
     arguments = ["--data", tmp_path, "--out", tmp_path / "run", "--minutes", 3]
+    arguments += ["--start-from", "genericdp"]
     code, _, _ = command("train", "genericdp", *arguments)
     assert code == 0
-    assert calls == [("genericdp", tmp_path, tmp_path / "run", 3.0, None)]
+    expected = ("genericdp", tmp_path, tmp_path / "run", 3.0, None)
+    assert calls == [(expected, {"start_from": "genericdp"})]
 
 
 def test_benchmark_is_mounted(command):

@@ -48,6 +48,7 @@ def train(
     session_minutes: float | None = None,
     accelerator: str = "auto",
     devices: int | str = "auto",
+    start_from: str | None = None,
 ) -> Card:
     """Train a recipe and write ``weights/NAME.safetensors`` and ``cards/NAME.yaml`` below ``out``.
 
@@ -56,6 +57,7 @@ def train(
     :param out: run folder; an unfinished run in it is continued.
     :param minutes: budget of the whole run, needed where the recipe states no steps.
     :param session_minutes: stop after these, with a checkpoint; the next call continues.
+    :param start_from: name or card of a trained prior to start from, instead of the recipe's.
     :param accelerator, devices: as in Lightning Fabric.
     :raises ConfigError, MissingFileError, UnknownNameError: one line each.
     """
@@ -92,6 +94,6 @@ def train(
             )
 
         kind = trainers[checked.optimizer.name]
-        trainer = kind(checked, folder, out, minutes, report, accelerator, devices)
+        trainer = kind(checked, folder, out, minutes, report, accelerator, devices, start_from)
         trainer.train(session_minutes)
         return release(trainer, out / "weights", out / "cards")

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pnp_priors.errors import ConfigError, InputError
 from pnp_priors.priors.base import Prior
-from pnp_priors.registry import build, load
+from pnp_priors.registry import build, describe, fill, load
 from pnp_priors.training.allocator import keep_freed_memory
 from pnp_priors.training.data import PatchSampler, image_files, read_image
 from pnp_priors.training.losses import LOSSES
@@ -41,6 +41,7 @@ class Progress:
     seconds: float = 0.0
     phase: int = -1
     loss: float = float("nan")
+    started_from: str | None = None
     validation: dict[str, float] = field(default_factory=dict)
 
 
@@ -73,6 +74,7 @@ class Trainer:
     :param minutes: the budget of the whole run, over all of its sessions. The learning rate
         follows the share of the budget used: of ``recipe.steps`` where that is given (then a
         resumed run equals an uninterrupted one bit for bit), else of these minutes.
+    :param start_from: name or card of a trained prior to start from, instead of the recipe's.
     :param report: called with the trainer after every step, for a progress display.
     """
 
@@ -85,6 +87,7 @@ class Trainer:
         report: Callable[[Trainer], None] | None = None,
         accelerator: str = "auto",
         devices: int | str = "auto",
+        start_from: str | None = None,
     ) -> None:
         from lightning_fabric import Fabric
 
@@ -103,8 +106,9 @@ class Trainer:
         self.device = self.fabric.device
         self.state = Progress()
         network = build(recipe.system, recipe.architecture)
-        if recipe.warm_start:
-            network.load_state_dict(load(recipe.warm_start).state_dict())
+        start = start_from or recipe.warm_start
+        if start and not self.checkpoint.is_file():
+            self.state.started_from = self._warm_start(network, start)
         self._check_groups(network)
         network.prepare_training(recipe.precision == "bfloat16")
         train, validation = load_images(recipe, data, network.channels)
@@ -168,6 +172,16 @@ class Trainer:
             self.validate()
             self.save()
         return self.progress >= 1.0
+
+    @staticmethod
+    def _warm_start(network: Prior, name: str) -> str:
+        """Fill in a trained prior's weights; what they were, for the card."""
+        card = describe(name)
+        fill(network, load(name).state_dict())
+        return (
+            f"{card.name}: {card.training.megapixels_seen:g} million pixels by "
+            f"{card.training.recipe}, SHA-256 {card.weights.sha256}"
+        )
 
     def _make_optimizer(self, network: Prior) -> torch.optim.Optimizer:
         settings = self.recipe.optimizer
@@ -254,9 +268,9 @@ class Trainer:
         if not power:
             return 1.0
         low, high = self.recipe.data.sigma
-        levels = torch.linspace(max(low, 1 / 255), high, 256, device=sigma.device)
-        weights = sigma.clamp(min=1 / 255) ** -power
-        return weights / (levels**-power).mean()
+        floor = self.recipe.level_floor
+        levels = torch.linspace(low, high, 256, device=sigma.device).clamp(min=floor)
+        return sigma.clamp(min=floor) ** -power / (levels**-power).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

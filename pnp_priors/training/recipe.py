@@ -88,6 +88,9 @@ class Recipe(Strict):
     level_weight: float = Field(
         0.0, ge=0, le=2, description="each image's loss is weighed with sigma ** -level_weight"
     )
+    level_floor: float = Field(
+        default=1 / 255, gt=0, le=1, description="levels below this weigh as much as this one"
+    )
     optimizer: Optimizer
     phases: list[Phase] = [Phase(until=1.0)]
     steps: int | None = Field(None, ge=1, description="length; without it --minutes decides")
@@ -95,7 +98,7 @@ class Recipe(Strict):
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     seed: int = 0
-    warm_start: str | None = Field(None, description="a released prior to start from")
+    warm_start: str | None = Field(None, description="name or card of a prior to start from")
     validate_every: int = Field(1000, ge=1, description="steps between validations and checkpoints")
     validation_sigmas: list[float] = [15 / 255, 25 / 255, 50 / 255]
 

@@ -82,7 +82,7 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
             hardware=hardware(trainer.device),
             torch=torch.__version__.split("+")[0],
             seed=recipe.seed,
-            started_from=recipe.warm_start,
+            started_from=state.started_from,
             finished=trainer.progress >= 1.0,
             validation_psnr=state.validation,
         ),

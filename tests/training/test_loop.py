@@ -304,3 +304,27 @@ def test_level_weights_have_mean_one_over_the_range(
     assert weights.mean().item() == pytest.approx(1.0, abs=0.01)
     torch.testing.assert_close(weights[0] / weights[-1], torch.tensor(8.0**1.5))
     assert trainer(recipe("ffdnet"), data, tmp_path / "run")._level_weights(sigma) == 1.0
+    floored = recipe("ffdnet", level_weight=1.5, level_floor=20 / 255)
+    weights = trainer(floored, data, tmp_path / "run")._level_weights(sigma)
+    assert isinstance(weights, torch.Tensor)
+    torch.testing.assert_close(weights[0] / weights[-1], torch.tensor(2.0**1.5))
+    torch.testing.assert_close(weights[0], weights[1000])
+    assert weights.mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_run_starts_from_a_trained_prior_and_says_which(
+    recipe: Make, data: Path, tmp_path: Path
+) -> None:
+    from pnp_priors.training.release import release
+
+    first = trainer(recipe("ffdnet", steps=3), data, tmp_path / "first")
+    first.train()
+    card = release(first, tmp_path / "first" / "weights", tmp_path / "first" / "cards")
+    path = tmp_path / "first" / "cards" / f"{card.name}.yaml"
+    merged = recipe("ffdnet", architecture=card.architecture, warm_start=str(path))
+    second = trainer(merged, data, tmp_path / "second")
+    assert second.state.started_from is not None
+    assert card.weights.sha256 in second.state.started_from
+    released = release(second, tmp_path / "second" / "weights", tmp_path / "second" / "cards")
+    assert released.training.started_from == second.state.started_from
+    assert released.weights.sha256 == card.weights.sha256  # not trained yet: the same tensors
