@@ -71,8 +71,9 @@ def read(path: Path) -> Image:
         raise MissingFileError(f"no such file: {path}")
     try:
         values, metadata = _decode(path, suffix)
-    except (OSError, ValueError, RuntimeError, KeyError, SyntaxError) as error:
-        # The decoders' own messages run over several lines or are empty.
+    except Exception as error:
+        # What the decoders raise on a damaged file differs between them and their versions, and
+        # their messages run over several lines or are empty.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: damaged or not readable as an image ({reason})") from error
     return _from_stored(values, metadata, str(path))
