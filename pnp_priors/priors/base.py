@@ -75,7 +75,7 @@ class Prior(Denoiser):
         return self.eval()
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Denoise ``[B, channels, H, W]``; ``sigma`` is ``[1 or B, 1, 1, 1]`` or ``[…, 1, H, W]``."""
+        """Denoise ``[B, channels, H, W]``; ``sigma`` is ``[1 or B, 1, 1 or H, 1 or W]``."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, sigma: Sigma | None = None) -> Tensor:
