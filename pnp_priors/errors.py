@@ -32,6 +32,10 @@ class WeightsError(PnpPriorsError, RuntimeError):
     """Weights that are damaged, of the wrong hash, or do not fit the architecture."""
 
 
+class MissingExtraError(PnpPriorsError, ImportError):
+    """A package that only an extra of this one installs; says which."""
+
+
 class MissingFileError(PnpPriorsError, FileNotFoundError):
     """A file or folder that should exist and does not."""
 

@@ -21,7 +21,7 @@ import yaml
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pnp_priors.errors import ConfigError, InputError
+from pnp_priors.errors import ConfigError, InputError, MissingExtraError
 from pnp_priors.priors.base import Prior
 from pnp_priors.registry import build, describe, fill, load
 from pnp_priors.training.allocator import keep_freed_memory
@@ -89,8 +89,12 @@ class Trainer:
         devices: int | str = "auto",
         start_from: str | None = None,
     ) -> None:
-        from lightning_fabric import Fabric
-
+        try:
+            from lightning_fabric import Fabric
+        except ImportError as error:
+            raise MissingExtraError(
+                "training needs Lightning Fabric: pip install 'pnp_priors[train]'"
+            ) from error
         if recipe.steps is None and minutes is None:
             raise ConfigError(f"recipe {recipe.name!r} has no 'steps': --minutes must be given")
         keep_freed_memory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from pnp_priors.errors import ConfigError, InputError
+from pnp_priors.errors import ConfigError, InputError, MissingExtraError
 from pnp_priors.training.lbfgs import LbfgsTrainer
 from pnp_priors.training.loop import LOG_COLUMNS, Trainer, lr_factor
 from pnp_priors.training.recipe import Recipe
@@ -328,3 +329,11 @@ def test_a_run_starts_from_a_trained_prior_and_says_which(
     released = release(second, tmp_path / "second" / "weights", tmp_path / "second" / "cards")
     assert released.training.started_from == second.state.started_from
     assert released.weights.sha256 == card.weights.sha256  # not trained yet: the same tensors
+
+
+def test_training_without_its_extra_says_which(
+    recipe: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'pnp_priors\[train\]'"):
+        trainer(recipe("ffdnet"), data, tmp_path / "run")
