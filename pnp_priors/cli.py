@@ -93,10 +93,19 @@ def run(
     """Restore images with a pipeline; folders keep their tree, files their bit depth."""
     from pnp_priors.pipelines import files
 
-    checked = files.read(files.find(pipeline), files.parse_settings(settings or []))
+    overrides = files.parse_settings(settings or [])
+    path = files.find(pipeline)
+    checked = files.read(path, overrides)
     out = output or (Path(checked.output) if checked.output else OUT)
     chosen = inputs or [Path(path) for path in checked.input]
     if chosen:
+        if path.parent == files.folder() and "kernel.file" not in overrides:
+            # Right for copies of the example, ruinous for anything else: it must be seen.
+            print(
+                "warning: restoring with the blur of the bundled example; "
+                "give that of your images with --set kernel.file=FILE",
+                file=sys.stderr,
+            )
         _run_files(checked, chosen, out, overwrite, device)
     else:
         _run_example(checked, out, device)

@@ -165,6 +165,25 @@ def test_each_mistake_is_one_line_and_leaves_no_file(command, work, arguments, m
     assert files_below(work / "out") == [] if (work / "out").exists() else True
 
 
+def test_own_images_with_the_kernel_of_the_example_are_warned_about(command, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"no photo")
+    code, _, err = command("run", "deconvolution", photo, "-o", tmp_path / "out")
+    assert code == 2  # it cannot be read
+    assert err.startswith("warning: restoring with the blur of the bundled example")
+    assert "--set kernel.file=FILE" in err
+    kernel = images_kernel(tmp_path)
+    _, _, err = command("run", "deconvolution", photo, "--set", f"kernel.file={kernel}")
+    assert "warning" not in err
+
+
+def images_kernel(folder):
+    import numpy as np
+
+    np.save(folder / "k.npy", np.full((3, 3), 1 / 9))
+    return folder / "k.npy"
+
+
 def test_train_passes_its_arguments_on(command, monkeypatch, tmp_path):
     from pnp_priors.training import command as training
 
