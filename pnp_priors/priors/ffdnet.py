@@ -27,8 +27,8 @@ class FFDNet(Prior):
     :param depth: number of convolutions (paper: 15 gray, 12 colour).
     :param width: channels of the hidden layers (paper: 64 gray, 96 colour).
     :param residual: whether the network predicts the noise, which is subtracted (as DnCNN does),
-        instead of the image itself. The paper predicts the image; predicting the noise trains
-        faster at low noise levels, and the card of a released prior says which one it is.
+        instead of the image itself. The paper predicts the image; with the
+        noise, an untrained network starts as the identity. A prior's card says which one it is.
     :param batch_norm: batch normalisation between convolution and ReLU, for training;
         :meth:`for_release` merges it into the convolutions.
     :param sigma_range: trained noise levels in [0, 1] units (paper: 0 to 75/255).

@@ -62,7 +62,7 @@ class InfluenceBasis(nn.Module):
         """All basis functions at ``z``: shape ``[*z.shape, centres]``."""
         mu = self.centres if centres is None else centres
         out = BASES[self.kind]((z[..., None] - mu) / self.spacing)
-        # Far tails are denormal numbers, on which matrix products run twenty times slower.
+        # Far tails are denormal numbers, on which matrix products ran ten times slower.
         return torch.where(out < 1e-12, 0.0, out)
 
     def direct(self, z: Tensor, weights: Tensor) -> Tensor:
