@@ -10,7 +10,7 @@ def keep_freed_memory() -> None:
     """Tell glibc not to hand large freed blocks back to the system after each operation.
 
     By default every large tensor is mapped anew and its pages are cleared again; without that, an
-    FFDNet training step on one core took 13 to 22 % less. Elsewhere than on glibc this does nothing.
+    FFDNet training step on one core took 13 to 22 % less. Only on glibc; elsewhere nothing is done.
     """
     if not sys.platform.startswith("linux"):
         return
