@@ -65,7 +65,7 @@ class Straightforward(torch.nn.Module):
         pad = process.filter_size - 1
         noisy = u = 255 * x
         for stage in range(process.stages):
-            kernel = kernels[stage][:, None]
+            kernel = kernels[stage]
             response = F.conv2d(symmetric_pad(u, pad), kernel)
             position = (response - basis.table_start) / basis.table_step
             force = FlatLookup.apply(position, tables[stage])

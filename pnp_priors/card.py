@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pnp_priors.benchmark.tasks import LEVELS, Task
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -31,20 +33,25 @@ class Training(Strict):
     seed: int
     started_from: str | None = None
     finished: bool = Field(description="whether the schedule ran to its end")
-    validation_psnr: dict[str, float] = Field(description="dB at sigma*255, on held-out images")
+    validation_psnr: dict[str, float] = Field(
+        description="dB at sigma*255 or at JPEG quality, on held-out images"
+    )
 
 
 class Result(Strict):
     """One measured row; printed by the command given with it."""
 
+    task: Task = "denoising"
     dataset: str
-    psnr: dict[str, float] = Field(description="mean PSNR in dB at sigma*255")
+    psnr: dict[str, float] = Field(
+        description="mean PSNR in dB by sigma*255, JPEG quality or scale"
+    )
     ssim: dict[str, float] = {}
     command: str
 
 
 class Card(Strict):
-    """A released prior. ``sigma_range`` is in [0, 1] image units."""
+    """A released prior. ``sigma_range`` is in [0, 1] image units, all of it for a blind prior."""
 
     name: str
     title: str
@@ -52,11 +59,12 @@ class Card(Strict):
     architecture: dict[str, Any]
     channels: int
     sigma_range: tuple[float, float]
+    quality_range: tuple[int, int] | None = Field(None, description="trained JPEG qualities")
     outside_range: str
     blind: bool
     tasks: list[Literal["gaussian", "jpeg", "super-resolution"]]
     parameters: int
-    receptive_field: int
+    receptive_field: int | None = Field(description="in pixels; null: the whole image")
     weights: Weights
     licence: str
     paper: str
@@ -65,13 +73,22 @@ class Card(Strict):
     training: Training
     results: list[Result] = []
 
-    def __str__(self) -> str:
-        rows = [f"{self.name}: {self.title}", ""]
+    @property
+    def trained_for(self) -> str:
+        """The noise levels or the JPEG qualities, in words."""
+        if self.quality_range is not None:
+            first, last = self.quality_range
+            return f"JPEG quality {first}" + (f" to {last}" if last > first else "")
         low, high = (round(255 * s, 2) for s in self.sigma_range)
+        return f"sigma {low:g}/255 to {high:g}/255"
+
+    def __str__(self) -> str:
+        field = "whole image" if self.receptive_field is None else f"{self.receptive_field} pixels"
+        rows = [f"{self.name}: {self.title}", ""]
         rows += [
             f"  system          {self.system}, {self.channels} channel(s)",
-            f"  sigma           {low:g}/255 to {high:g}/255; outside: {self.outside_range}",
-            f"  parameters      {self.parameters:,}; receptive field {self.receptive_field} pixels",
+            f"  trained for     {self.trained_for}; outside: {self.outside_range}",
+            f"  parameters      {self.parameters:,}; receptive field {field}",
             f"  iterative use   {self.iterative_use}",
             f"  weights         {self.weights.file} ({self.weights.bytes:,} bytes), "
             f"SHA-256 {self.weights.sha256[:16]}…",
@@ -82,7 +99,8 @@ class Card(Strict):
             + ("" if self.training.finished else " (schedule not finished: half-trained)"),
         ]
         for result in self.results:
-            psnr = "  ".join(f"σ={level}: {value:.2f}" for level, value in result.psnr.items())
+            symbol = LEVELS[result.task].symbol
+            psnr = "  ".join(f"{symbol}={level}: {v:.2f}" for level, v in result.psnr.items())
             rows.append(f"  {result.dataset:<15} {psnr} dB")
         rows += [f"  note            {note}" for note in self.notes]
         return "\n".join(rows)

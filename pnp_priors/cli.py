@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pnp_priors.benchmark.command import app as benchmark
+from pnp_priors.benchmark.command import app as bench
 from pnp_priors.errors import InputError, PnpPriorsError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(benchmark, name="benchmark")
+app.add_typer(bench, name="bench")
 
 
 @app.command("list")
@@ -35,12 +35,11 @@ def list_() -> None:
     from pnp_priors.pipelines import available as pipelines
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("prior", "channels", "sigma * 255", "parameters", "what"):
+    for heading in ("prior", "channels", "trained for", "parameters", "what"):
         table.add_column(heading, no_wrap=heading != "what")
     for name in available():
         card = describe(name)
-        low, high = (f"{255 * level:.3g}" for level in card.sigma_range)
-        row = (name, str(card.channels), f"{low} to {high}", f"{card.parameters:,}", card.title)
+        row = (name, str(card.channels), card.trained_for, f"{card.parameters:,}", card.title)
         table.add_row(*row)
     # Piped output is read by programs: names must not be cut to the width of a screen.
     console = Console() if sys.stdout.isatty() else Console(width=160)

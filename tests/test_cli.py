@@ -197,8 +197,8 @@ def test_train_passes_its_arguments_on(command, monkeypatch, tmp_path):
     assert calls == [(expected, {"start_from": "genericdp"})]
 
 
-def test_benchmark_is_mounted(command):
-    code, out, _ = command("benchmark", "--help")
+def test_bench_is_mounted(command):
+    code, out, _ = command("bench", "--help")
     assert code == 0
     assert "denoising" in out
 

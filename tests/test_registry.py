@@ -29,18 +29,25 @@ def test_every_card_has_its_weights_and_every_weights_file_a_card() -> None:
     assert files == {path.name for path in (registry.PACKAGE / "weights").iterdir()}
 
 
+def levels_in_words(card: Card) -> str:
+    if card.tasks == ["jpeg"]:
+        assert card.quality_range is not None
+        return f"JPEG quality {card.quality_range[0]}"
+    low, high = (round(255 * s, 2) for s in card.sigma_range)
+    return f"{low:g}/255 to {high:g}/255"
+
+
 @pytest.mark.parametrize("name", pnp_priors.available())
 def test_a_card_prints_what_a_user_wants_to_know(name: str) -> None:
     card = pnp_priors.describe(name)
     assert isinstance(card, Card)
     text = str(card)
     assert text.splitlines()[0] == f"{name}: {card.title}"
-    low, high = (round(255 * s, 2) for s in card.sigma_range)
     for part in (
-        f"{low:g}/255 to {high:g}/255",
+        levels_in_words(card),
         card.outside_range,
         f"{card.parameters:,}",
-        str(card.receptive_field),
+        "whole image" if card.receptive_field is None else f"{card.receptive_field} pixels",
         card.weights.file,
         card.weights.sha256[:16],
         card.licence,

@@ -1,8 +1,7 @@
-"""``pnp-priors benchmark``: measure priors and print published numbers beside ours."""
+"""``pnp-priors bench``: measure priors and print published numbers beside ours."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors.benchmark.tasks import LEVELS, Setting
 from pnp_priors.errors import InputError, PnpPriorsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pnp_priors.benchmark.metrics import Score
-    from pnp_priors.benchmark.report import Report
-    from pnp_priors.priors.base import Prior
+    from pnp_priors.benchmark.results import Job
+    from pnp_priors.card import Card
 
 app = typer.Typer(
     help="Measure priors on the field's test sets, beside published numbers.",
@@ -43,7 +42,9 @@ Device = Annotated[str, typer.Option(help="Where priors run, such as cpu or cuda
 @app.command()
 def denoising(
     names: Names,
-    dataset: Annotated[str, typer.Option("--set", help="Folder below eval/.")] = "BSD68",
+    dataset: Annotated[
+        str, typer.Option("--set", help="BSD68, BSD68-256, CBSD68, Set12 or a folder below eval/.")
+    ] = "BSD68",
     sigma: Sigmas = None,
     data: DataFolder = None,
     limit: Limit = None,
@@ -52,24 +53,52 @@ def denoising(
     device: Device = "cpu",
 ) -> None:
     """Denoise a test set: noise neither clipped nor rounded, output clipped, mean of PSNR."""
-    sigmas = _checked(sigma or [15.0, 25.0, 50.0], limit, card, json)
-    names = list(dict.fromkeys(names))
+    setting = Setting("denoising", dataset)
+    _measure([setting], names, sigma, data, limit, json, card, device)
 
-    from pnp_priors.benchmark.data import evaluation_files
-    from pnp_priors.benchmark.denoising import PROTOCOL, measure
-    from pnp_priors.benchmark.report import Measured, Report
-    from pnp_priors.training.command import data_folder
 
-    files = evaluation_files(data_folder(data), dataset)[:limit]
-    priors = _load(names, device)
-    measured = []
-    with _progress("denoising", len(priors) * len(sigmas) * len(files)) as done:
-        for name, prior in priors.items():
-            scores = {s: measure(prior, files, s, prior.channels, device, done) for s in sigmas}
-            measured.append(Measured(name, None, scores))
-    command = _command("denoising", names, dataset, sigmas, limit)
-    extent = _extent(len(files), limit)
-    _finish(Report("denoising", dataset, extent, PROTOCOL, command, measured), json, card)
+@app.command()
+def deblocking(
+    names: Names,
+    dataset: Annotated[
+        str, typer.Option("--set", help="classic5, LIVE1, LIVE1-full or BSD68-half.")
+    ] = "classic5",
+    quality: Annotated[
+        list[float] | None,
+        typer.Option("--quality", help="JPEG quality, 1 to 100; repeatable."),
+    ] = None,
+    data: DataFolder = None,
+    limit: Limit = None,
+    json: Json = None,
+    card: ToCard = False,
+    device: Device = "cpu",
+) -> None:
+    """Remove the artefacts of JPEG, by priors trained for it, from gray images."""
+    setting = Setting("deblocking", dataset)
+    _measure([setting], names, quality, data, limit, json, card, device)
+
+
+@app.command("super-resolution")
+def super_resolution(
+    names: Names,
+    dataset: Annotated[str, typer.Option("--set", help="Set5 or Set14.")] = "Set5",
+    scale: Annotated[
+        list[float] | None, typer.Option("--scale", help="2, 3 or 4; repeatable.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="hqs (default), or direct for priors trained for it; repeatable."),
+    ] = None,
+    data: DataFolder = None,
+    limit: Limit = None,
+    json: Json = None,
+    card: ToCard = False,
+    device: Device = "cpu",
+) -> None:
+    """Enlarge the Y channel of images that were reduced bicubically."""
+    methods = list(dict.fromkeys(method or ["hqs"]))
+    settings = [Setting("super-resolution", dataset, how) for how in methods]
+    _measure(settings, names, scale, data, limit, json, card, device)
 
 
 @app.command()
@@ -89,89 +118,163 @@ def deconvolution(
     device: Device = "cpu",
 ) -> None:
     """Deconvolve a test set blurred by Levin's kernels, with white Gaussian noise."""
-    from pnp_priors.benchmark.deconvolution import (
-        BLURS,
-        METHODS,
-        known,
-        problem_set,
-        problems,
-        solve,
-    )
-    from pnp_priors.benchmark.report import Measured, Report
+    from pnp_priors.benchmark.deconvolution import problem_set
+
+    usual = problem_set(dataset).sigmas
+    methods = list(dict.fromkeys(method or ["hqs"]))
+    settings = [Setting("deconvolution", dataset, how, blur) for how in methods]
+    _measure(settings, names, sigma or list(usual), data, limit, json, card, device)
+
+
+@app.command("all")
+def all_(
+    out: Annotated[Path, typer.Option(help="Folder of results.json and results.md.")] = Path(
+        "docs"
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Priors of these names only; repeatable."),
+    ] = None,
+    render: Annotated[
+        bool, typer.Option("--render", help="Measure nothing: write what results.json holds.")
+    ] = False,
+    data: DataFolder = None,
+    limit: Limit = None,
+    card: Annotated[bool, typer.Option("--card", help="Write results into the cards.")] = False,
+    device: Device = "cpu",
+) -> None:
+    """Measure every released prior; what results.json holds already is not measured again."""
+    from pnp_priors.benchmark import results
+    from pnp_priors.benchmark.plan import jobs, plan
+    from pnp_priors.benchmark.render import markdown
+    from pnp_priors.benchmark.report import write_atomically
     from pnp_priors.training.command import data_folder
 
-    chosen = problem_set(dataset)
-    sigmas = _checked(sigma or list(chosen.sigmas), limit, card, json)
-    names = list(dict.fromkeys(names))
-    methods = [known("deconvolution method", m, METHODS) for m in dict.fromkeys(method or ["hqs"])]
-    known("blur", blur, BLURS)
-    tasks = list(problems(data_folder(data), chosen, limit))
-    priors = _load(names, device)
-    measured = []
-    total = len(priors) * len(methods) * len(sigmas) * len(tasks)
-    with _progress("deconvolution", total) as done:
-        for name, prior in priors.items():
-            for how in methods:
-                scores: dict[float, list[Score]] = {}
-                for level in sigmas:
-                    scores[level] = []
-                    for problem in tasks:
-                        scores[level].append(solve(problem, prior, how, level, blur, device))
-                        done()
-                measured.append(Measured(name, how, scores, blur))
-    command = _command("deconvolution", names, dataset, sigmas, limit, methods, blur)
-    extent = _extent(len(tasks), limit)
-    _finish(Report("deconvolution", dataset, extent, BLURS[blur], command, measured), json, card)
+    _check_card(card, limit)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: the output is a folder, this is a file")
+    if render and limit is not None:
+        raise InputError("--render measures nothing: leave --limit out")
+    path = out / "results.json"
+    wanted = jobs(plan(), limit)
+    names = results.chosen(wanted, only or ["*"])
+    cells = results.read(path)
+    if not render:
+        results.check_limit(cells, limit, path)
+        folder = data_folder(data)
+        _check_device(device)
+        out.mkdir(parents=True, exist_ok=True)
+        cells = results.valid(cells, wanted)
+        todo = [job for job in results.missing(cells, wanted) if job.card.name in names]
+        problems = results.problems(folder, todo)
+        total = sum(len(problems[job.setting]) for job in todo)
+        print(f"{len(wanted) - len(todo)} of {len(wanted)} known or left out, {len(todo)} to do")
+        with _progress("bench", total) as done:
+            order = [job.key for job in wanted]
+            for cell in results.run(todo, problems, device, done):
+                cells = sorted([*cells, cell], key=lambda cell: order.index(cell.key))
+                results.write(path, cells)
+        if not todo:
+            results.write(path, cells)
+    elif not path.is_file():
+        raise InputError(f"--render: there is no {path}; run without it to measure")
+    write_atomically(out / "results.md", markdown(cells))
+    print(f"wrote {out / 'results.md'}")
+    if card:
+        _fill_cards(results.valid(cells, wanted), wanted, names)
 
 
-def _checked(
-    sigmas: Sequence[float], limit: int | None, card: bool, json: Path | None
-) -> list[float]:
-    """Refuse what would fail, or mislead, after minutes of measuring."""
-    for sigma in sigmas:
-        if not 0 < sigma <= 255:
-            raise InputError(f"--sigma is on the 0..255 scale and above 0, got {sigma:g}")
-        if sigma < 1:
-            raise InputError(f"--sigma {sigma:g} looks like 0..1 units; here it is on 0..255")
-    if card and limit is not None:
-        raise InputError("--card records results on whole sets only: leave --limit out")
-    if json is not None and not json.resolve().parent.is_dir():
-        raise InputError(f"--json {json}: there is no such folder")
-    return list(dict.fromkeys(sigmas))
+def _fill_cards(cells: Sequence, wanted: Sequence[Job], names: Sequence[str]) -> None:
+    from pnp_priors import registry
+    from pnp_priors.benchmark.report import add_to_card
+    from pnp_priors.benchmark.results import rows
+
+    for name in names:
+        for row in rows([cell for cell in cells if cell.prior == name]):
+            add_to_card(registry.card_path(name), row)
 
 
-def _load(names: Sequence[str], device: str) -> dict[str, Prior]:
-    import torch
+def _measure(
+    settings: Sequence[Setting],
+    names: Sequence[str],
+    levels: Sequence[float] | None,
+    data: Path | None,
+    limit: int | None,
+    json: Path | None,
+    card: bool,
+    device: str,
+) -> None:
+    """Measure priors in settings that differ in their method at most; print and write."""
+    from rich.console import Console
 
     from pnp_priors import registry
+    from pnp_priors.benchmark.measuring import bench, check_suits, measure, usual_levels
+    from pnp_priors.benchmark.report import (
+        Measured,
+        Report,
+        add_to_card,
+        result,
+        table,
+        write_json,
+    )
+    from pnp_priors.benchmark.tasks import command
+    from pnp_priors.training.command import data_folder
+
+    first = settings[0]
+    module = bench(first.task)
+    for setting in settings:
+        for level in levels or LEVELS[first.task].usual:
+            module.check(setting, level)
+    _check_card(card, limit)
+    if json is not None and not json.resolve().parent.is_dir():
+        raise InputError(f"--json {json}: there is no such folder")
+    _check_device(device)
+    names = list(dict.fromkeys(names))
+    cards: dict[str, Card] = {name: registry.describe(name) for name in names}
+    for setting in settings:
+        for name in names:
+            check_suits(cards[name], setting)
+    chosen = {
+        name: list(dict.fromkeys(levels or usual_levels(cards[name], first.task))) for name in names
+    }
+    problems = module.problems(data_folder(data), first, limit)
+    measured = []
+    total = sum(len(chosen[name]) for name in names) * len(settings) * len(problems)
+    with _progress(first.task, total) as done:
+        for name in names:
+            prior = registry.load(name, device=device)
+            for setting in settings:
+                scores = {
+                    level: measure(prior, problems, setting, level, device, done)
+                    for level in chosen[name]
+                }
+                measured.append(Measured(name, setting, scores))
+    same = len({tuple(some) for some in chosen.values()}) == 1
+    methods = [setting.method for setting in settings if setting.method is not None]
+    words = command(first, names, chosen[names[0]] if same else [], limit, methods)
+    report = Report(first.task, first.dataset, len(problems), limit, measured, words)
+    console = Console()
+    console.print(table(report))
+    console.print(report.protocol, style="dim", markup=False)
+    if json is not None:
+        write_json(json, report)
+    if card:
+        for row in measured:
+            add_to_card(registry.card_path(row.prior), result(row))
+
+
+def _check_card(card: bool, limit: int | None) -> None:
+    if card and limit is not None:
+        raise InputError("--card records results on whole sets only: leave --limit out")
+
+
+def _check_device(device: str) -> None:
+    import torch
 
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
-    return {name: registry.load(name, device=device) for name in names}
-
-
-def _command(
-    task: str,
-    names: Sequence[str],
-    dataset: str,
-    sigmas: Sequence[float],
-    limit: int | None,
-    methods: Sequence[str] = (),
-    blur: str | None = None,
-) -> str:
-    """The command line that measures this again, where ``PNP_PRIORS_DATA`` is set."""
-    words = ["pnp-priors", "benchmark", task, *names, "--set", dataset]
-    for sigma in sigmas:
-        words += ["--sigma", f"{sigma:g}"]
-    for method in methods:
-        words += ["--method", method]
-    if blur is not None:
-        words += ["--blur", blur]
-    if limit is not None:
-        words += ["--limit", str(limit)]
-    return shlex.join(words)
 
 
 @contextmanager
@@ -184,35 +287,6 @@ def _progress(text: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(text, total=total)
         yield lambda: bar.advance(task)
-
-
-def _extent(count: int, limit: int | None) -> str:
-    return f"{count} image{'s' if count != 1 else ''}" + (
-        " (published: whole set)" if limit is not None else ""
-    )
-
-
-def _finish(report: Report, json: Path | None, card: bool) -> None:
-    """Print the table and write what was asked for."""
-    from rich.console import Console
-
-    from pnp_priors import registry
-    from pnp_priors.benchmark.report import add_to_card, result, table, write_json
-
-    console = Console()
-    console.print(table(report))
-    console.print(report.protocol, style="dim")
-    if json is not None:
-        write_json(json, report)
-    if card:
-        for row in report.measured:
-            methods = [] if row.method is None else [row.method]
-            sigmas = list(row.scores)
-            command = _command(
-                report.task, [row.prior], report.dataset, sigmas, None, methods, row.blur
-            )
-            label = ", ".join([report.dataset, *methods, *row.unusual])
-            add_to_card(registry.CARDS / f"{row.prior}.yaml", result(row, label, command))
 
 
 def main() -> None:

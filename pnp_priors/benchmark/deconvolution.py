@@ -16,33 +16,31 @@ kind, not in the last digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from deepinv.models import Denoiser
 from deepinv.optim import BaseOptim
 from deepinv.physics import BlurFFT
 from torch import Tensor
 
 from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels
-from pnp_priors.benchmark.metrics import Score, score
+from pnp_priors.benchmark.metrics import SCORING, Score, score
 from pnp_priors.benchmark.noise import add_noise
+from pnp_priors.benchmark.tasks import Setting, check_sigma, known
 from pnp_priors.boundary import extend
-from pnp_priors.errors import InputError, UnknownNameError
+from pnp_priors.errors import InputError
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
 from pnp_priors.solvers import dpir, genericdp, r_denoise, solver
 
-_SCORING = (
-    "white Gaussian noise, not clipped or rounded; output clipped to [0, 1]; means of the images' "
-    "PSNR and of their SSIM (Gaussian window 11, sigma 1.5, data range 1)"
-)
+_NOISE = "white Gaussian noise, not clipped or rounded"
 
 #: what the blur does at the image's edge, and how that is described beside the numbers
 BLURS = {
-    "circular": f"circular true convolution (BlurFFT), whole images scored; {_SCORING}",
-    "valid": f"valid true convolution, boundary 'extend', observed part scored; {_SCORING}",
+    "circular": f"circular true convolution (BlurFFT), whole images scored; {_NOISE}; {SCORING}",
+    "valid": "valid true convolution, boundary 'extend', observed part scored; "
+    f"{_NOISE}; {SCORING}",
 }
 
 
@@ -101,13 +99,44 @@ def problem_set(name: str) -> ProblemSet:
     return SETS[known("deconvolution set", name, SETS)]
 
 
-def problems(data: Path, chosen: ProblemSet, limit: int | None = None) -> Iterator[Problem]:
+def protocol(setting: Setting) -> str:
+    """How it is measured, in one sentence."""
+    return BLURS[known("blur", setting.blur, BLURS)]
+
+
+def channels(setting: Setting) -> int:
+    """Of the images."""
+    return 1
+
+
+def skill(setting: Setting) -> str:
+    """The task that a prior's card must name."""
+    return "gaussian"
+
+
+def check(setting: Setting, level: float) -> None:
+    """Refuse what cannot be measured.
+
+    :raises UnknownNameError: lists the known sets, methods or blurs.
+    :raises InputError: an impossible noise level.
+    """
+    problem_set(setting.dataset)
+    known("deconvolution method", setting.method, METHODS)
+    known("blur", setting.blur, BLURS)
+    check_sigma(level)
+
+
+def problems(data: Path, setting: Setting, limit: int | None = None) -> list[Problem]:
     """Every image with every kernel.
 
     :param data: the data folder.
     :param limit: the first so many images only.
     :raises MissingFileError: the set's folder or the file of kernels is not there.
     """
+    return list(_problems(data, problem_set(setting.dataset), limit))
+
+
+def _problems(data: Path, chosen: ProblemSet, limit: int | None) -> Iterator[Problem]:
     files = evaluation_files(data, chosen.folder, chosen.pattern)[:limit]
     kernels = load_kernels(data, chosen.kernels)
     for file in files:
@@ -118,45 +147,25 @@ def problems(data: Path, chosen: ProblemSet, limit: int | None = None) -> Iterat
             yield Problem(f"{chosen.folder}/{file.stem}/k{index}", clean, kernel)
 
 
-def known(kind: str, name: str, choices: Collection[str]) -> str:
-    """``name``, if it is one of the choices.
-
-    :raises UnknownNameError: lists them.
-    """
-    if name not in choices:
-        raise UnknownNameError(kind, name, sorted(choices))
-    return name
-
-
-@torch.no_grad()
 def solve(
-    problem: Problem,
-    prior: Denoiser,
-    method: str,
-    sigma: float,
-    blur: str = "circular",
-    device: str = "cpu",
+    problem: Problem, prior: Denoiser, setting: Setting, level: float, device: str = "cpu"
 ) -> Score:
     """Blur, add noise, restore and score one problem.
 
     :param prior: in eval mode, on ``device``.
-    :param method: one of :data:`METHODS`.
-    :param sigma: noise level on the 0..255 scale.
-    :param blur: one of :data:`BLURS`.
-    :raises UnknownNameError: lists the known methods or blurs.
+    :param setting: with one of :data:`METHODS` and one of :data:`BLURS`.
+    :param level: noise level on the 0..255 scale.
     :raises InputError: a method that this prior does not allow.
     """
-    known("deconvolution method", method, METHODS)
-    known("blur", blur, BLURS)
     clean, kernel = problem.clean, problem.kernel
     blurred = BlurFFT(tuple(clean.shape[1:]), filter=kernel).A(clean)
-    if blur == "valid":
+    if setting.blur == "valid":
         clean, blurred = (_inside(image, kernel) for image in (clean, blurred))
-    observed = add_noise(blurred, sigma, problem.name)
-    mode = "extend" if blur == "valid" else "circular"
+    observed = add_noise(blurred, level, problem.name)
+    mode = "extend" if setting.blur == "valid" else "circular"
     canvas = extend(observed, kernel[0, 0], mode)
     physics = BlurFFT(tuple(canvas.y.shape[1:]), filter=kernel.to(device), device=device)
-    model = METHODS[method](prior, sigma / 255)
+    model = METHODS[setting.method or "hqs"](prior, level / 255)
     restored = canvas.crop(model(canvas.y.to(device), physics).cpu())
     return score(problem.name, observed, restored, clean)
 

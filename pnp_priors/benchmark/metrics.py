@@ -11,6 +11,12 @@ from torch import Tensor
 
 from pnp_priors.errors import InputError
 
+#: what every protocol of the bench ends with
+SCORING = (
+    "output clipped to [0, 1]; means of the images' PSNR and of their SSIM (Gaussian window 11, "
+    "sigma 1.5, data range 1)"
+)
+
 #: half of SSIM's Gaussian window of 11 pixels
 _BORDER = 5
 
@@ -46,18 +52,25 @@ def ssim(restored: Tensor, clean: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Score:
-    """One restored image; ``degraded_psnr`` is that of the input, not clipped."""
+    """One restored image; the degraded one's scores are those of the input, not clipped."""
 
     image: str
     psnr: float
     ssim: float
     degraded_psnr: float
+    degraded_ssim: float
 
 
 def score(image: str, degraded: Tensor, restored: Tensor, clean: Tensor) -> Score:
     """Score a restored image, clipped to [0, 1]."""
     clipped = restored.clamp(0, 1)
-    return Score(image, psnr(clipped, clean), ssim(clipped, clean), psnr(degraded, clean))
+    return Score(
+        image,
+        psnr(clipped, clean),
+        ssim(clipped, clean),
+        psnr(degraded, clean),
+        ssim(degraded, clean),
+    )
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ class Means:
     psnr: float
     ssim: float
     degraded_psnr: float
+    degraded_ssim: float
 
 
 def means(scores: Sequence[Score]) -> Means:
@@ -75,4 +89,5 @@ def means(scores: Sequence[Score]) -> Means:
         fmean(s.psnr for s in scores),
         fmean(s.ssim for s in scores),
         fmean(s.degraded_psnr for s in scores),
+        fmean(s.degraded_ssim for s in scores),
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pnp_priors.benchmark.tasks import Task
 from pnp_priors.schema import read_yaml_as
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
-
-Task = Literal["denoising", "deconvolution"]
 
 
 class Strict(BaseModel):
@@ -20,15 +19,23 @@ class Strict(BaseModel):
 
 
 class Row(Strict):
-    """What one method reaches on one data set, by noise level on the 0..255 scale."""
+    """What one method reaches on one data set, by level: sigma on 0..255, quality or scale."""
 
     task: Task
     dataset: str
     method: str
-    counterpart: str | None = Field(None, description="the prior of ours that this row is about")
+    counterpart: str | None = Field(
+        None, description="the prior of ours that this row is about; trd-7x7-s*: several"
+    )
+    counterpart_method: str | None = Field(None, description="how it is used; any if not given")
     psnr: dict[float, float] = Field(min_length=1, description="dB")
     ssim: dict[float, float] = {}
     source: str = Field(min_length=1)
+
+    def is_about(self, prior: str, method: str | None = None) -> bool:
+        """Whether it is the published counterpart of a prior of ours, used in this way."""
+        named = self.counterpart is not None and fnmatchcase(prior, self.counterpart)
+        return named and self.counterpart_method in (None, method)
 
 
 class Published(Strict):

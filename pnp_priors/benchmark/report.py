@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pnp_priors.benchmark.measuring import bench
 from pnp_priors.benchmark.metrics import Means, Score, means
-from pnp_priors.benchmark.published import Row, Task, published
+from pnp_priors.benchmark.published import Row, published
+from pnp_priors.benchmark.tasks import LEVELS, Setting, Task, command, levels_in_words
 from pnp_priors.card import Card, Result
 from pnp_priors.schema import parse_as, read_yaml
 
@@ -22,45 +24,60 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """One row of ours: what a prior reached, by noise level on the 0..255 scale."""
+    """One row of ours: what a prior reached, by level (see :mod:`pnp_priors.benchmark.tasks`)."""
 
     prior: str
-    method: str | None
+    setting: Setting
     scores: dict[float, list[Score]]
-    blur: str | None = None
-
-    @property
-    def unusual(self) -> list[str]:
-        """What has to be said beside the method: a blur other than the tables' circular one."""
-        return [] if self.blur in (None, "circular") else [f"{self.blur} blur"]
 
     @property
     def label(self) -> str:
-        return ", ".join(part for part in (self.prior, self.method, *self.unusual) if part)
+        return ", ".join([self.prior, *self.setting.how])
 
     def means(self) -> dict[float, Means]:
-        """Mean scores by noise level."""
-        return {sigma: means(scores) for sigma, scores in self.scores.items()}
+        """Mean scores by level."""
+        return {level: means(scores) for level, scores in self.scores.items()}
+
+    def is_counterpart(self, row: Row) -> bool:
+        """Whether a published row is about this prior, used and measured in this way."""
+        usual = self.setting.blur in (None, "circular")
+        return usual and row.is_about(self.prior, self.setting.method)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that one run of a benchmark found; ``extent`` says on how much of the set."""
+    """Everything that one command found on ``count`` problems of a set."""
 
     task: Task
     dataset: str
-    extent: str
-    protocol: str
-    command: str
+    count: int
+    limit: int | None
     measured: list[Measured]
+    command: str
+
+    @property
+    def extent(self) -> str:
+        """On how much of the set."""
+        images = f"{self.count} image{'s' if self.count != 1 else ''}"
+        return images + (" (published: whole set)" if self.limit is not None else "")
+
+    @property
+    def protocol(self) -> str:
+        """How it was measured."""
+        return bench(self.task).protocol(self.measured[0].setting)
 
     @property
     def published(self) -> list[Row]:
         """The published rows on the same data set."""
         return published().about(self.task, self.dataset)
 
+    @property
+    def levels(self) -> list[float]:
+        """All that were measured, in order."""
+        return sorted({level for row in self.measured for level in row.scores})
 
-def _cell(psnr: float | None, ssim: float | None) -> str:
+
+def cell(psnr: float | None, ssim: float | None) -> str:
     """``28.90 .8142``: four levels then fit into 80 columns."""
     if psnr is None:
         return ""
@@ -68,15 +85,14 @@ def _cell(psnr: float | None, ssim: float | None) -> str:
 
 
 def table(report: Report) -> Table:
-    """PSNR in dB and SSIM by noise level: the input, ours, published rows, differences in dB.
+    """PSNR in dB and SSIM by level: the input, ours, published rows, differences in dB.
 
     Published rows carry the number of their source in the caption.
     """
     from rich.table import Table
 
-    measured = report.measured
-    sigmas = list(measured[0].scores)
-    shown = [row for row in report.published if any(s in row.psnr for s in sigmas)]
+    measured, levels = report.measured, report.levels
+    shown = [row for row in report.published if any(level in row.psnr for level in levels)]
     sources = list(dict.fromkeys(row.source for row in shown))
     out = Table(
         title=f"{report.task}, {report.dataset}, {report.extent}: PSNR in dB, SSIM",
@@ -85,28 +101,32 @@ def table(report: Report) -> Table:
         caption_justify="left",
     )
     out.add_column("")
-    for sigma in sigmas:
-        out.add_column(f"σ = {sigma:g}", justify="right")
-    inputs = measured[0].means()
-    out.add_row("(input)", *(_cell(inputs[s].degraded_psnr, None) for s in sigmas))
+    for level in levels:
+        out.add_column(levels_in_words(report.task, level), justify="right")
+    inputs: dict[float, Means] = {}
+    for row in measured:
+        inputs |= row.means()
+    cells = (cell(inputs[level].degraded_psnr, inputs[level].degraded_ssim) for level in levels)
+    out.add_row(f"({LEVELS[report.task].degraded})", *cells)
     for row in measured:
         ours = row.means()
-        out.add_row(row.label, *(_cell(ours[s].psnr, ours[s].ssim) for s in sigmas), style="bold")
+        found = (ours.get(level) for level in levels)
+        out.add_row(row.label, *(cell(m.psnr, m.ssim) if m else "" for m in found), style="bold")
     out.add_section()
     for reference in shown:
-        cells = (_cell(reference.psnr.get(s), reference.ssim.get(s)) for s in sigmas)
+        cells = (cell(reference.psnr.get(level), reference.ssim.get(level)) for level in levels)
         out.add_row(f"{reference.method} [{sources.index(reference.source) + 1}]", *cells)
     out.add_section()
     for row in measured:
         ours = row.means()
-        for reference in shown:
-            if reference.counterpart == row.prior and not row.unusual:
+        for reference in filter(row.is_counterpart, shown):
+            both = ours.keys() & reference.psnr.keys()
+            if both:
                 cells = (
-                    f"{ours[s].psnr - reference.psnr[s]:+.2f}" if s in reference.psnr else ""
-                    for s in sigmas
+                    f"{ours[level].psnr - reference.psnr[level]:+.2f}" if level in both else ""
+                    for level in levels
                 )
-                number = sources.index(reference.source) + 1
-                out.add_row(f"{row.label} - [{number}]", *cells)
+                out.add_row(f"{row.label} - [{sources.index(reference.source) + 1}]", *cells)
     return out
 
 
@@ -126,32 +146,37 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def write_json(path: Path, report: Report) -> None:
-    """Write everything measured, image by image, and the published rows beside it."""
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
     import deepinv
     import torch
 
     from pnp_priors.registry import version
 
+    return {
+        "pnp_priors": version(),
+        "torch": torch.__version__.split("+")[0],
+        "deepinv": deepinv.__version__,
+    }
+
+
+def write_json(path: Path, report: Report) -> None:
+    """Write everything measured, image by image, and the published rows beside it."""
     content = {
         "task": report.task,
         "dataset": report.dataset,
         "extent": report.extent,
         "protocol": report.protocol,
         "command": report.command,
-        "versions": {
-            "pnp_priors": version(),
-            "torch": torch.__version__,
-            "deepinv": deepinv.__version__,
-        },
+        "versions": versions(),
         "measured": [
             {
                 "prior": row.prior,
-                "method": row.method,
-                "blur": row.blur,
-                "sigma": {
-                    f"{sigma:g}": asdict(means(scores)) | {"images": [asdict(s) for s in scores]}
-                    for sigma, scores in row.scores.items()
+                "method": row.setting.method,
+                "blur": row.setting.blur,
+                "levels": {
+                    f"{level:g}": asdict(means(scores)) | {"images": [asdict(s) for s in scores]}
+                    for level, scores in row.scores.items()
                 },
             }
             for row in report.measured
@@ -161,19 +186,27 @@ def write_json(path: Path, report: Report) -> None:
     write_atomically(path, json.dumps(content, indent=1) + "\n")
 
 
-def result(measured: Measured, dataset: str, command: str) -> Result:
+def result(measured: Measured) -> Result:
     """The row of a card: means with the digits that papers print."""
-    by_level = measured.means()
+    by_level, setting = measured.means(), measured.setting
+    return card_row(
+        setting, measured.prior, {level: (m.psnr, m.ssim) for level, m in by_level.items()}
+    )
+
+
+def card_row(setting: Setting, prior: str, means: dict[float, tuple[float, float]]) -> Result:
+    """The row of a card from means of PSNR and SSIM by level."""
     return Result(
-        dataset=dataset,
-        psnr={f"{s:g}": round(m.psnr, 2) for s, m in by_level.items()},
-        ssim={f"{s:g}": round(m.ssim, 4) for s, m in by_level.items()},
-        command=command,
+        task=setting.task,
+        dataset=", ".join([setting.dataset, *setting.how]),
+        psnr={f"{level:g}": round(psnr, 2) for level, (psnr, _) in means.items()},
+        ssim={f"{level:g}": round(ssim, 4) for level, (_, ssim) in means.items()},
+        command=command(setting, [prior], list(means)),
     )
 
 
 def add_to_card(path: Path, new: Result) -> None:
-    """Put a result into a card, in the place of an earlier one on the same data set.
+    """Put a result into a card, in the place of an earlier one of the task on the same data set.
 
     Other keys, their values and their order stay as they are.
 
@@ -181,11 +214,11 @@ def add_to_card(path: Path, new: Result) -> None:
     """
     content: dict[str, Any] = read_yaml(path)
     card = parse_as(Card, content, str(path))
-    kept = [row.dataset for row in card.results]
+    kept = [(row.task, row.dataset) for row in card.results]
     rows = content.get("results") or []
     row = new.model_dump(mode="json")
-    if new.dataset in kept:
-        rows[kept.index(new.dataset)] = row
+    if (new.task, new.dataset) in kept:
+        rows[kept.index((new.task, new.dataset))] = row
     else:
         rows.append(row)
     content["results"] = rows

@@ -23,20 +23,20 @@ TILE = 64  # 48 responses of 70×70 in float32 fill half of a common level-2 cac
 class PackedStage(NamedTuple):
     """One stage, rewritten for tiles."""
 
-    kernel: Tensor  # [N, 1, s, s], filters divided by the table's step
+    kernel: Tensor  # [N, C, s, s], filters divided by the table's step
     offset: Tensor  # [N], so that kernel and offset give table positions
     lines: Tensor  # complex [N, entries]: intercept and slope of each table segment
-    transposed: Tensor  # [s*s, N]
+    transposed: Tensor  # [C*s*s, N]
 
 
 def pack(filters: Tensor, table: tuple[Tensor, Tensor], basis: InfluenceBasis) -> PackedStage:
-    """Rewrite a stage: ``filters`` ``[N, s, s]``, ``table`` two ``[N, entries]``."""
+    """Rewrite a stage: ``filters`` ``[N, C, s, s]``, ``table`` two ``[N, entries]``."""
     values, slopes = table
     entry = torch.arange(values.shape[-1], dtype=values.dtype, device=values.device)
     count = filters.shape[0]
     return PackedStage(
-        kernel=filters[:, None] / basis.table_step,
-        offset=torch.full_like(filters[:, 0, 0], -basis.table_start / basis.table_step),
+        kernel=filters / basis.table_step,
+        offset=torch.full_like(filters[:, 0, 0, 0], -basis.table_start / basis.table_step),
         lines=torch.complex(values - entry * slopes, slopes),
         transposed=filters.reshape(count, -1).T.contiguous(),
     )
@@ -45,14 +45,14 @@ def pack(filters: Tensor, table: tuple[Tensor, Tensor], basis: InfluenceBasis) -
 def tiled_term(padded: Tensor, stage: PackedStage) -> Tensor:
     """The diffusion term of images that were padded by ``s - 1`` on each side.
 
-    :param padded: ``[B, 1, H + 2(s-1), W + 2(s-1)]`` on the 0..255 scale.
-    :returns: ``[B, 1, H, W]``.
+    :param padded: ``[B, C, H + 2(s-1), W + 2(s-1)]`` on the 0..255 scale.
+    :returns: ``[B, C, H, W]``.
     """
     size = stage.kernel.shape[-1]
     pad = size - 1
-    batch, _, height, width = padded.shape
+    batch, channels, height, width = padded.shape
     height, width = height - 2 * pad, width - 2 * pad
-    out = padded.new_empty(batch, 1, height, width)
+    out = padded.new_empty(batch, channels, height, width)
     for b in range(batch):
         for top in range(0, height, TILE):
             rows = min(TILE, height - top)

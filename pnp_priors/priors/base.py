@@ -6,15 +6,21 @@ already a tensor inside the trained range; everything that callers may pass is s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pnp_priors.errors import InputError
+from pnp_priors.errors import InputError, WeightsError
 from pnp_priors.priors._denoiser import Denoiser
 
+#: how far a network of one noise level scales contrast up to meet a lower one
+LARGEST_GAIN = 16
+#: how far below a map's maximum such a network is run, in halvings
+MAP_OCTAVES = 3
+
+Task = Literal["gaussian", "jpeg", "super-resolution"]
 Sigma = float | int | Tensor | np.ndarray | np.generic | list[float]
 
 
@@ -23,32 +29,47 @@ class Prior(Denoiser):
 
     :param channels: image channels the network was made for. A gray prior (1) is applied to each
         channel of a colour image by itself.
-    :param sigma_range: trained noise levels ``(low, high)`` in image units (``25/255``, not 25).
+    :param sigma_range: trained noise levels ``(low, high)`` in image units (``25/255``, not 25);
+        equal for a network of one level, whose input is rescaled to meet every other.
     :param blind: whether the network ignores sigma; only then may sigma be ``None``.
     """
 
     #: height and width are padded inside to a multiple of this; tiles must start at one.
     size_multiple: int = 1
+    #: what it restores, in the words of a card
+    tasks: tuple[Task, ...] = ("gaussian",)
+    #: trained JPEG qualities ``(low, high)``; ``None`` for a prior that is for other tasks
+    quality_range: tuple[int, int] | None = None
 
     def __init__(
         self, channels: int, sigma_range: tuple[float, float], blind: bool = False
     ) -> None:
         super().__init__()
         low, high = float(sigma_range[0]), float(sigma_range[1])
-        if not 0 <= low < high <= 1:
-            raise InputError(f"sigma_range must satisfy 0 <= low < high <= 1, got {sigma_range}")
+        if not 0 <= low <= high <= 1 or high == 0:
+            raise InputError(f"sigma_range must satisfy 0 <= low <= high <= 1, got {sigma_range}")
         self.channels = int(channels)
         self.sigma_range = (low, high)
         self.blind = bool(blind)
 
     @property
-    def receptive_field(self) -> int:
-        """Width in pixels of the square of input pixels that one output pixel depends on."""
+    def receptive_field(self) -> int | None:
+        """Width in pixels of the square of input pixels that one output pixel depends on.
+
+        ``None``: the whole image, so that tiles can never equal it.
+        """
         raise NotImplementedError
 
     @property
     def halo(self) -> int:
-        """Pixels a tile needs on each side so that its inside equals whole-image restoration."""
+        """Pixels a tile needs on each side so that its inside equals whole-image restoration.
+
+        :raises InputError: this prior looks at the whole image and cannot be tiled.
+        """
+        if self.receptive_field is None:
+            raise InputError(
+                f"{type(self).__name__} cannot be tiled: each pixel depends on the whole image"
+            )
         half = self.receptive_field // 2
         return half + (-half) % self.size_multiple
 
@@ -63,6 +84,17 @@ class Prior(Denoiser):
     def grow(self, stages: int, greedy: int = 0) -> None:
         """Enter a training phase of a recipe; systems without stages refuse."""
         raise InputError(f"{type(self).__name__} has no stages to grow to {stages}")
+
+    def adopt(self, other: Prior) -> None:
+        """Take over what fits of a trained network, as a start for training.
+
+        :raises WeightsError: nothing fits: another system or other sizes.
+        """
+        try:
+            self.load_state_dict(other.state_dict())
+        except RuntimeError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise WeightsError(f"weights do not fit: {' '.join(lines[1:])}") from error
 
     def mask_gradients(self) -> None:
         """Called after each backward pass; a greedy phase clears what it does not train."""
@@ -83,7 +115,9 @@ class Prior(Denoiser):
 
         Above the trained range the image's contrast is scaled down about 0.5 until sigma fits and
         scaled back after; below it the correction ``D(x, low) - x`` fades with
-        :math:`(\sigma/\mathrm{low})^2`, as Tweedie's formula says that a denoiser's does.
+        :math:`(\sigma/\mathrm{low})^2`, as Tweedie's formula says that a denoiser's does. A network
+        of one level scales the contrast up as well, to 16 times; for a map it runs at the map's
+        maximum, a half, a quarter and an eighth of it, and each pixel takes what lies between.
 
         :param x: ``[B, C, H, W]`` floating point, nominal range [0, 1] plus noise; any H, W >= 1.
         :param sigma: noise standard deviation in the same units: a number, a 0-d or ``[B]`` tensor
@@ -105,16 +139,38 @@ class Prior(Denoiser):
         return self._in_range(image, level).to(x.dtype)
 
     def _in_range(self, x: Tensor, sigma: Tensor) -> Tensor:
+        low, high = self.sigma_range
         if self.blind:
             return self._denoise(x, sigma)
-        low, high = self.sigma_range
+        if low == high:
+            return self._at_one_level(x, sigma)
         scale = (high / sigma.amax(dim=(1, 2, 3), keepdim=True).clamp(min=high)).to(x.dtype)
-        inside = (scale * sigma).clamp(min=low)
-        restored = (self._denoise((x - 0.5) * scale + 0.5, inside) - 0.5) / scale + 0.5
+        restored = self._rescaled(x, scale, (scale * sigma).clamp(min=low))
         if low == 0:
             return restored
         fade = (sigma / low).clamp(max=1.0) ** 2
         return x + fade * (restored - x)
+
+    def _rescaled(self, x: Tensor, scale: Tensor, sigma: Tensor) -> Tensor:
+        return (self._denoise((x - 0.5) * scale + 0.5, sigma) - 0.5) / scale + 0.5
+
+    def _at_one_level(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Meet any sigma by rescaling; a map by interpolation over octaves below its maximum."""
+        trained = self.sigma_range[1]
+        lowest = trained / LARGEST_GAIN
+        level = sigma.amax(dim=(1, 2, 3), keepdim=True).clamp(min=lowest)
+        octaves = 0 if sigma.shape[-2:] == (1, 1) else MAP_OCTAVES
+        depth = torch.log2(level / sigma.clamp(min=lowest)).clamp(0, octaves)
+        restored = torch.zeros_like(x)
+        for octave in range(octaves + 1):
+            share = (1 - (depth - octave).abs()).clamp(min=0)
+            level = level.clamp(min=lowest)
+            at_level = self._rescaled(
+                x, (trained / level).to(x.dtype), torch.full_like(level, trained)
+            )
+            restored = restored + share * at_level
+            reached, level = level, level / 2
+        return x + (sigma / reached).clamp(max=1.0) ** 2 * (restored - x)
 
     def _check_image(self, x: Tensor) -> None:
         if not isinstance(x, Tensor) or x.ndim != 4 or 0 in x.shape:

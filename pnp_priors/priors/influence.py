@@ -58,6 +58,11 @@ class InfluenceBasis(nn.Module):
         self.centres: Tensor
         self.sampled: Tensor
 
+    @property
+    def arguments(self) -> tuple[str, int, float]:
+        """Kind, number of centres and reach: what weights of this basis mean."""
+        return self.kind, self.count, self.reach
+
     def values(self, z: Tensor, centres: Tensor | None = None) -> Tensor:
         """All basis functions at ``z``: shape ``[*z.shape, centres]``."""
         mu = self.centres if centres is None else centres

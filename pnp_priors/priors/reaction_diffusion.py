@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pnp_priors.errors import InputError
+from pnp_priors.errors import InputError, WeightsError
 from pnp_priors.priors._diffusion_cpu import PackedStage, pack, tiled_term
 from pnp_priors.priors.base import Prior
 from pnp_priors.priors.influence import InfluenceBasis
@@ -34,6 +34,27 @@ def dct_filters(size: int) -> Tensor:
     rows *= torch.where(n == 0, 1 / math.sqrt(size), math.sqrt(2 / size))[:, None]
     basis = torch.einsum("ay,bx->abyx", rows, rows).reshape(size * size, size * size)
     return basis[1:].float()
+
+
+def colour_filters(size: int, channels: int) -> Tensor:
+    """DCT-II over channels and space without the constant: ``[C·size²-1, C·size²]``.
+
+    Components of the channels' sum come first, then those of each difference of channels.
+    """
+    constant = torch.full((1, size * size), 1 / size)
+    space = torch.cat([constant, dct_filters(size)])
+    n = torch.arange(channels, dtype=torch.float64)
+    colour = torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * channels))
+    colour = F.normalize(colour, dim=1).float()
+    return torch.einsum("cd,ax->cadx", colour, space).reshape(channels * size**2, -1)[1:]
+
+
+def lowest_components(size: int, channels: int, count: int) -> Tensor:
+    """Rows of :func:`colour_filters` to start from: all of the sum's, then low differences."""
+    frequency = torch.arange(size)[:, None] + torch.arange(size)
+    first = frequency.flatten()[1:] - 3 * size  # before every difference
+    rest = frequency.flatten().repeat(channels - 1)
+    return torch.argsort(torch.cat([first, rest]), stable=True)[:count].sort().values
 
 
 def symmetric_index(length: int, pad: int, device: torch.device | None = None) -> Tensor:
@@ -50,17 +71,20 @@ def symmetric_pad(x: Tensor, pad: int) -> Tensor:
 
 
 class ReactionDiffusion(Prior):
-    r"""TRD (``levels=1``) or genericDP (``levels=50``).
+    r"""TRD (``levels=1``) or genericDP (``levels=50``), for gray or for colour.
 
     :param stages: number of stages T; at most all of them run, see :attr:`active_stages`.
-    :param filter_size: side of the filters (5, 7 or 9), ``filter_size² - 1`` of them, combinations
-        of the DCT basis without its constant, of unit norm.
+    :param filter_size: side of the filters (5, 7 or 9), combinations of the DCT basis without its
+        constant, of unit norm.
+    :param filters: their number; by default a whole basis, ``channels · filter_size² - 1``.
     :param levels: M; reaction weights for :math:`\sigma = 1, …, M` (on 0..255), interpolated in
         between. 1: a single reaction weight, for one trained noise level.
     :param basis: ``gaussian`` or ``triangular`` radial basis functions.
     :param centres: their number.
-    :param reaction: ``False`` leaves the diffusion term alone (genericDP-wo, section 3.3).
+    :param reaction: ``False`` leaves the diffusion term alone (genericDP-wo, section 3.3); without
+        the reaction nothing depends on sigma, so that such a network is blind.
     :param sigma_range: trained noise levels in [0, 1] units.
+    :param channels: 1, or 3 for filters that see all colours at once.
     """
 
     def __init__(
@@ -72,20 +96,26 @@ class ReactionDiffusion(Prior):
         centres: int = 63,
         reaction: bool = True,
         sigma_range: tuple[float, float] = (1 / 255, 50 / 255),
+        channels: int = 1,
+        filters: int | None = None,
     ) -> None:
-        super().__init__(1, sigma_range)
+        super().__init__(channels, sigma_range, blind=not reaction)
         if stages < 1 or filter_size < 3 or filter_size % 2 == 0 or levels < 1:
             raise InputError("stages and levels start at 1, filter_size is odd and at least 3")
-        count = filter_size**2 - 1
+        components = channels * filter_size**2 - 1
+        count = components if filters is None else filters
+        if not 1 <= count <= components:
+            raise InputError(f"filters must be 1 to {components}, got {count}")
         self.stages, self.filter_size, self.levels = stages, filter_size, levels
         self.reaction = reaction
         self.active_stages = stages
         self.greedy = False
         self.bfloat16_training = False
         self.basis = InfluenceBasis(basis, centres)
-        self.register_buffer("dct", dct_filters(filter_size), persistent=False)
+        self.register_buffer("dct", colour_filters(filter_size, channels), persistent=False)
         self.dct: Tensor
-        self.coefficients = nn.Parameter(torch.eye(count).repeat(stages, 1, 1))
+        start = torch.eye(components)[lowest_components(filter_size, channels, count)]
+        self.coefficients = nn.Parameter(start.repeat(stages, 1, 1))
         self.weights = nn.Parameter(self._initial_weights().repeat(stages, count, 1))
         level = torch.arange(1, levels + 1).float()
         weight = 0.4 / (1 + (level / 8) ** 1.5) if levels > 1 else torch.full((1,), 0.1)
@@ -112,6 +142,8 @@ class ReactionDiffusion(Prior):
             "centres": self.basis.count,
             "reaction": self.reaction,
             "sigma_range": list(self.sigma_range),
+            "channels": self.channels,
+            "filters": self.coefficients.shape[1],
         }
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
@@ -135,6 +167,37 @@ class ReactionDiffusion(Prior):
             parameter[last + 1 : stages] = parameter[last]
         self.active_stages, self.greedy = stages, bool(greedy)
 
+    @torch.no_grad()
+    def adopt(self, other: Prior) -> None:
+        """Start from the first stages of another diffusion process with filters of this size.
+
+        Where this one has a single noise level and the other many, the reaction weights are the
+        other's at this level. A colour network takes the filters of a gray one for the sum of
+        the channels; its other filters stay as they are.
+        """
+        fits = (
+            isinstance(other, ReactionDiffusion)
+            and other.filter_size == self.filter_size
+            and other.channels in (1, self.channels)
+            and other.coefficients.shape[1] <= self.coefficients.shape[1]
+            and other.basis.arguments == self.basis.arguments
+            and other.stages >= self.stages
+            and (self.levels in (1, other.levels) or not self.reaction)
+        )
+        if not fits:
+            raise WeightsError(f"{type(other).__name__} does not fit: filters, levels or stages")
+        assert isinstance(other, ReactionDiffusion)
+        kept = slice(self.stages)
+        _, count, components = other.coefficients.shape
+        self.coefficients[:, :count] = 0
+        self.coefficients[:, :count, :components] = other.coefficients[kept]
+        self.weights[:, :count] = other.weights[kept]
+        if self.levels == other.levels:
+            self.reaction_weights.copy_(other.reaction_weights[kept])
+        elif self.reaction:
+            level = torch.full((1, 1, 1, 1), self.sigma_range[1])
+            self.reaction_weights.copy_(other.reaction_at(level)[kept].reshape(-1, 1))
+
     def mask_gradients(self) -> None:
         """In a greedy phase, only the last active stage learns."""
         if self.greedy:
@@ -142,19 +205,19 @@ class ReactionDiffusion(Prior):
                 if parameter.grad is not None:
                     parameter.grad[: self.active_stages - 1] = 0
 
-    def for_release(self) -> ReactionDiffusion:
+    def for_release(self) -> Prior:
         """This network, cut to its active stages, in eval mode."""
         if self.active_stages == self.stages:
             return self.eval()
-        released = ReactionDiffusion(**{**self.arguments(), "stages": self.active_stages})
+        released = type(self)(**{**self.arguments(), "stages": self.active_stages})
         tensors = {k: v[: self.active_stages] for k, v in self.state_dict().items()}
         released.to(self.weights).load_state_dict(tensors)
         return released.eval()
 
     def filters(self) -> Tensor:
-        """Filters ``[T, N, s, s]`` of unit norm (TRD, section 3)."""
+        """Filters ``[T, N, C, s, s]`` of unit norm (TRD, section 3)."""
         unit = F.normalize(self.coefficients, dim=-1)
-        return (unit @ self.dct).unflatten(-1, (self.filter_size, self.filter_size))
+        return (unit @ self.dct).unflatten(-1, (self.channels, self.filter_size, self.filter_size))
 
     def tables(self) -> tuple[Tensor, Tensor]:
         """Influence tables of all stages: values and forward differences, ``[T, N, entries]``."""
@@ -199,7 +262,7 @@ class ReactionDiffusion(Prior):
     def diffusion(self, u: Tensor, stage: int) -> Tensor:
         r"""The diffusion term :math:`\sum_i \bar k_i * \phi_i(k_i * u)` of one stage.
 
-        :param u: ``[B, 1, H, W]`` on the 0..255 scale.
+        :param u: ``[B, C, H, W]`` on the 0..255 scale.
         :param stage: from 0.
         """
         return self._terms(u)(u, stage)
@@ -225,8 +288,7 @@ class ReactionDiffusion(Prior):
             return lambda u, stage: tiled_term(symmetric_pad(u, pad), self._packed[stage])
         return lambda u, stage: self._term(u, filters[stage], (values[stage], steps[stage]))
 
-    def _term(self, u: Tensor, filters: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
-        kernel = filters[:, None]
+    def _term(self, u: Tensor, kernel: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
         response = F.conv2d(symmetric_pad(u, self.filter_size - 1), kernel)
         force = self.basis.lookup(response, table)
         return F.conv_transpose2d(force, kernel, padding=self.filter_size - 1)

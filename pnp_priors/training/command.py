@@ -90,7 +90,7 @@ def train(
                 completed=trainer.progress,
                 figures=f"loss {state.loss:.4g}  "
                 f"{state.pixels / 1e3 / max(state.seconds, 1e-9):,.0f} kpx/s  "
-                + (f"validation dB at sigma {scores}" if scores else ""),
+                + (f"validation dB at {trainer.degradation.unit} {scores}" if scores else ""),
             )
 
         kind = trainers[checked.optimizer.name]

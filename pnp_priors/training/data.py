@@ -94,6 +94,10 @@ class PatchSampler:
         index = (self.starts[chosen][:, None] + plane)[:, :, None, None] + across[:, None]
         return self.buffer[index].float().div_(255)
 
+    def integers(self, batch: int, count: int) -> Tensor:
+        """``[batch]`` whole numbers, each of 0 to ``count - 1`` equally likely."""
+        return self._integers(torch.full((batch,), count, device=self.device))
+
     def noise_levels(self, batch: int, low: float, high: float) -> Tensor:
         """``[batch]`` levels, uniform between ``low`` and ``high``."""
         uniform = torch.rand(batch, generator=self.generator, device=self.device)

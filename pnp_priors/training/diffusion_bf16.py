@@ -165,12 +165,13 @@ class DiffusionTerms:
         with torch.autocast(device.type, enabled=False):
             self.values = weights @ value.T
             self.slopes = weights.detach() @ slope.T
-            flat = F.pad(prior.filters()[:active].flatten(2), (0, 1))
-            cells = flat[:, :, index.reshape(-1)].unflatten(-1, index.shape)
-            self.kernels = cells.flatten(1, 2).bfloat16()  # [T, N*16, 16, reach, reach]
+            flat = F.pad(prior.filters()[:active].flatten(3), (0, 1))
+            cells = flat[..., index.reshape(-1)].unflatten(-1, index.shape).transpose(2, 3)
+            # [T, N*16, C*16, reach, reach]
+            self.kernels = cells.flatten(3, 4).flatten(1, 2).bfloat16()
 
     def __call__(self, u: Tensor, stage: int) -> Tensor:
-        """The term at ``u`` ``[B, 1, H, W]`` (0..255), in float32."""
+        """The term at ``u`` ``[B, C, H, W]`` (0..255), in float32."""
         from pnp_priors.priors.reaction_diffusion import symmetric_pad
 
         pad = self.size - 1
@@ -179,7 +180,7 @@ class DiffusionTerms:
         reach = kernel.shape[-1]
         with torch.autocast(u.device.type, enabled=False):
             # Zero-mean filters do not see the mean; without it bfloat16 is three bits finer.
-            centred = u - u.mean(dim=(2, 3), keepdim=True)
+            centred = u - u.mean(dim=(1, 2, 3), keepdim=True)
             padded = symmetric_pad(centred, pad)
             # Whole cells, enough of them that every response of the padded image is computed.
             down = -(height + pad) % CELL + CELL * (reach - 1) - pad

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pnp_priors.errors import ConfigError, InputError, MissingExtraError
 from pnp_priors.priors.base import Prior
-from pnp_priors.registry import build, describe, fill, load
+from pnp_priors.registry import build, describe, load
 from pnp_priors.training.allocator import keep_freed_memory
 from pnp_priors.training.data import PatchSampler, image_files, read_image
 from pnp_priors.training.losses import LOSSES
@@ -114,6 +114,8 @@ class Trainer:
         if start and not self.checkpoint.is_file():
             self.state.started_from = self._warm_start(network, start)
         self._check_groups(network)
+        self.degradation = recipe.degradation()
+        self.degradation.check(network)
         network.prepare_training(recipe.precision == "bfloat16")
         train, validation = load_images(recipe, data, network.channels)
         seed = recipe.seed + 1000 * self.fabric.global_rank
@@ -181,7 +183,7 @@ class Trainer:
     def _warm_start(network: Prior, name: str) -> str:
         """Fill in a trained prior's weights; what they were, for the card."""
         card = describe(name)
-        fill(network, load(name).state_dict())
+        network.adopt(load(name))
         return (
             f"{card.name}: {card.training.megapixels_seen:g} million pixels by "
             f"{card.training.recipe}, SHA-256 {card.weights.sha256}"
@@ -210,7 +212,11 @@ class Trainer:
         index = next(i for i, p in enumerate(self.recipe.phases) if self.progress < p.until)
         if index == self.state.phase:
             return
-        self._grow(self.recipe.phases[index])
+        phase = self.recipe.phases[index]
+        self._grow(phase)
+        if phase.grow.get("greedy"):
+            # Moments of earlier phases would go on moving what a greedy phase holds still.
+            self.optimizer.state.clear()
         self.state.phase = index
 
     def _grow(self, phase: Phase) -> None:
@@ -219,12 +225,10 @@ class Trainer:
             self.averaged.grow(**phase.grow)
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean patches ``[count, C, P, P]``, noise levels ``[count]``, noisy patches."""
-        recipe, sampler = self.recipe, self.sampler
-        clean = sampler.sample(count)
-        sigma = sampler.noise_levels(count, *recipe.data.sigma)
-        noisy = clean + sigma[:, None, None, None] * sampler.gaussian(clean)
-        if recipe.channels_last:
+        """Clean patches ``[count, C, P, P]``, noise levels ``[count]``, degraded patches."""
+        clean = self.sampler.sample(count)
+        noisy, sigma = self.degradation.degrade(clean, self.sampler)
+        if self.recipe.channels_last:
             noisy = noisy.to(memory_format=torch.channels_last)
         return clean, sigma, noisy
 
@@ -256,7 +260,7 @@ class Trainer:
             )
         self.optimizer.step()
         self.average.update_parameters(self.network)
-        self._account(clean.numel(), loss.item())
+        self._account(clean[:, :1].numel(), loss.item())
 
     def _account(self, pixels: int, value: float) -> None:
         self.state.step += 1
@@ -269,7 +273,7 @@ class Trainer:
     def _level_weights(self, sigma: Tensor) -> Tensor | float:
         """Weights with mean 1 over the range, so that low levels count in dB as high ones do."""
         power = self.recipe.level_weight
-        if not power:
+        if not power or self.recipe.data.sigma is None:
             return 1.0
         low, high = self.recipe.data.sigma
         floor = self.recipe.level_floor
@@ -283,15 +287,14 @@ class Trainer:
             return self.state.validation
         network = self.averaged.for_release()
         scores: dict[str, float] = {}
-        for sigma in self.recipe.validation_sigmas:
+        for level in self.degradation.levels:
             values = []
             for index, clean in enumerate(self.validation):
-                generator = torch.Generator().manual_seed(index)
-                noisy = clean + sigma * torch.randn(clean.shape, generator=generator)
-                restored = network(noisy[None].to(self.device), sigma)[0].cpu().clamp(0, 1)
+                noisy, sigma = self.degradation.at(clean[None], level, seed=index)
+                restored = network(noisy.to(self.device), sigma)[0].cpu().clamp(0, 1)
                 error = (restored - clean).double().square().mean().item()
                 values.append(-10 * math.log10(max(error, 1e-12)))
-            scores[f"{255 * sigma:g}"] = round(sum(values) / len(values), 3)
+            scores[self.degradation.label(level)] = round(sum(values) / len(values), 3)
         self.state.validation = scores
         self._log()
         return scores

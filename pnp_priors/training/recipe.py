@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pnp_priors.registry import SYSTEMS
 from pnp_priors.schema import read_yaml_as
+from pnp_priors.training.degradations import DEGRADATIONS, Degradation
 from pnp_priors.training.losses import LOSSES
 
 
@@ -29,14 +30,43 @@ class Data(Strict):
     sources: list[Source] = Field(min_length=1)
     patch: int = Field(ge=8)
     batch: int = Field(ge=1)
-    sigma: tuple[float, float] = Field(description="range of noise levels, in 0..1 units")
+    degradation: str = "gaussian"
+    sigma: tuple[float, float] | None = Field(
+        None, description="gaussian: range of noise levels, in 0..1 units"
+    )
+    quality: tuple[int, int] | None = Field(None, description="jpeg: range of qualities, 1..100")
 
     @field_validator("sigma")
     @classmethod
-    def _in_unit_range(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] <= value[1] <= 1:
+    def _in_unit_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] <= value[1] <= 1:
             raise ValueError(f"noise levels are in 0..1 units, got {list(value)}")
         return value
+
+    @field_validator("quality")
+    @classmethod
+    def _is_quality(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and not 1 <= value[0] <= value[1] <= 100:
+            raise ValueError(f"JPEG qualities are 1 to 100, the lower first, got {list(value)}")
+        return value
+
+    @field_validator("degradation")
+    @classmethod
+    def _known_degradation(cls, value: str) -> str:
+        if value not in DEGRADATIONS:
+            raise ValueError(f"unknown degradation {value!r}; known: {', '.join(DEGRADATIONS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_of_the_degradation(self) -> Data:
+        kind = DEGRADATIONS[self.degradation]
+        for key in sorted({key for other in DEGRADATIONS.values() for key in other.keys}):
+            if (getattr(self, key) is not None) != (key in kind.keys):
+                verb = "needs" if key in kind.keys else "has no"
+                raise ValueError(f"degradation {self.degradation!r} {verb} {key!r}")
+        if self.patch % kind.grid:
+            raise ValueError(f"patch must be a multiple of {kind.grid}, got {self.patch}")
+        return self
 
 
 class Optimizer(Strict):
@@ -101,12 +131,20 @@ class Recipe(Strict):
     warm_start: str | None = Field(None, description="name or card of a prior to start from")
     validate_every: int = Field(1000, ge=1, description="steps between validations and checkpoints")
     validation_sigmas: list[float] = [15 / 255, 25 / 255, 50 / 255]
+    validation_qualities: list[int] = Field([], description="by default the ends of data.quality")
 
     @field_validator("validation_sigmas")
     @classmethod
     def _in_unit_range(cls, value: list[float]) -> list[float]:
         if not all(0 <= sigma <= 1 for sigma in value):
             raise ValueError(f"noise levels are in 0..1 units, got {value}")
+        return value
+
+    @field_validator("validation_qualities")
+    @classmethod
+    def _are_qualities(cls, value: list[int]) -> list[int]:
+        if not all(1 <= quality <= 100 for quality in value):
+            raise ValueError(f"JPEG qualities are 1 to 100, got {value}")
         return value
 
     @field_validator("system")
@@ -129,6 +167,16 @@ class Recipe(Strict):
         if ends != sorted(set(ends)) or ends[-1:] != [1.0]:
             raise ValueError(f"phases: 'until' must rise and end at 1.0, got {ends}")
         return self
+
+    @model_validator(mode="after")
+    def _levels_to_weigh(self) -> Recipe:
+        if self.level_weight and self.data.sigma is None:
+            raise ValueError(f"level_weight: {self.data.degradation!r} has no noise levels")
+        return self
+
+    def degradation(self) -> Degradation:
+        """What the recipe does to clean images."""
+        return DEGRADATIONS[self.data.degradation](self)
 
     @classmethod
     def read(cls, path: Path) -> Recipe:

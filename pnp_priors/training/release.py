@@ -42,6 +42,18 @@ def write_card(card: Card, path: Path) -> None:
     write_atomically(path, text.encode())
 
 
+#: how a prior for JPEG images meets other qualities, in words
+OUTSIDE_QUALITY = "the file's own table bounds what is restored; the filters stay as trained"
+
+
+def outside_range(low: float, high: float) -> str:
+    """How :meth:`pnp_priors.priors.base.Prior.forward` meets other noise levels, in words."""
+    if low == high:
+        return f"the contrast is scaled about 0.5 until the noise has {255 * high:g}/255"
+    text = f"above {255 * high:g}/255 the contrast is scaled down about 0.5 into the range"
+    return text + (f", below {255 * low:g}/255 the correction fades with sigma²" if low else "")
+
+
 def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
     """Write the averaged weights as safetensors and their card; both are named by the recipe."""
     recipe, state = trainer.recipe, trainer.state
@@ -55,12 +67,10 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
         architecture=prior.arguments(),
         channels=prior.channels,
         sigma_range=prior.sigma_range,
-        outside_range=(
-            f"above {255 * high:g}/255 the contrast is scaled down about 0.5 into the range"
-            + (f", below {255 * low:g}/255 the correction fades with sigma²" if low else "")
-        ),
+        quality_range=prior.quality_range,
+        outside_range=OUTSIDE_QUALITY if prior.quality_range else outside_range(low, high),
         blind=prior.blind,
-        tasks=["gaussian"],
+        tasks=list(prior.tasks),
         parameters=sum(p.numel() for p in prior.parameters()),
         receptive_field=prior.receptive_field,
         weights=Weights(

@@ -10,53 +10,13 @@ from typer.testing import CliRunner
 from pnp_priors import registry
 from pnp_priors.benchmark.command import app
 from pnp_priors.card import Card
-from pnp_priors.errors import ConfigError, InputError, MissingFileError, UnknownNameError
-
-CARD = {
-    "name": "smoother",
-    "title": "a mean",
-    "system": "ffdnet",
-    "architecture": {"channels": 1},
-    "channels": 1,
-    "sigma_range": [0.0, 0.2],
-    "outside_range": "scaled",
-    "blind": False,
-    "tasks": ["gaussian"],
-    "parameters": 9,
-    "receptive_field": 3,
-    "weights": {"file": "smoother.safetensors", "sha256": "0" * 64, "bytes": 1},
-    "licence": "MIT",
-    "paper": "none, naïve",
-    "iterative_use": "mild",
-    "training": {
-        "recipe": "none.yaml",
-        "recipe_text": {"zeta": 1, "alpha": 2},
-        "data": ["none"],
-        "images": 0,
-        "megapixels_seen": 0.0,
-        "minutes": 0.0,
-        "hardware": "none",
-        "torch": "2",
-        "seed": 0,
-        "finished": True,
-        "validation_psnr": {},
-    },
-    "results": [
-        {"dataset": "BSD68", "psnr": {"15": 1.0}, "command": "old"},
-        {"dataset": "other", "psnr": {"15": 2.0}, "command": "kept"},
-    ],
-}
-
-
-@pytest.fixture
-def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The card of a prior called smoother."""
-    folder = tmp_path / "cards"
-    folder.mkdir()
-    path = folder / "smoother.yaml"
-    path.write_text(yaml.safe_dump(CARD, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    monkeypatch.setattr(registry, "CARDS", folder)
-    return path
+from pnp_priors.errors import (
+    ConfigError,
+    InputError,
+    MissingFileError,
+    PnpPriorsError,
+    UnknownNameError,
+)
 
 
 def run(*words: str):
@@ -80,9 +40,9 @@ def test_json_holds_every_image_and_how_to_repeat_it(data: Path, smoother, tmp_p
     where = ("--data", str(data), "--json", str(out))
     run("denoising", "smoother", *where, "--sigma", "25", "--limit", "2")
     content = json.loads(out.read_text())
-    command = "pnp-priors benchmark denoising smoother --set BSD68 --sigma 25 --limit 2"
+    command = "pnp-priors bench denoising smoother --set BSD68 --sigma 25 --limit 2"
     assert content["command"] == command
-    level = content["measured"][0]["sigma"]["25"]
+    level = content["measured"][0]["levels"]["25"]
     assert [image["image"] for image in level["images"]] == ["test001.png", "test002.png"]
     mean = sum(image["psnr"] for image in level["images"]) / 2
     assert level["psnr"] == pytest.approx(mean)
@@ -102,8 +62,8 @@ def test_deconvolution_measures_every_method(data: Path, smoother, tmp_path: Pat
     assert "total variation" in result.stdout
     measured = json.loads(out.read_text())["measured"]
     assert [row["method"] for row in measured] == ["hqs", "hqs-genericdp"]
-    assert list(measured[0]["sigma"]) == ["2.55", "7.65"]
-    assert len(measured[0]["sigma"]["2.55"]["images"]) == 2 * 3
+    assert list(measured[0]["levels"]) == ["2.55", "7.65"]
+    assert len(measured[0]["levels"]["2.55"]["images"]) == 2 * 3
 
 
 def test_card_gets_the_row_and_keeps_the_rest(data: Path, smoother, card: Path) -> None:
@@ -115,7 +75,7 @@ def test_card_gets_the_row_and_keeps_the_rest(data: Path, smoother, card: Path) 
     assert list(after["training"]["recipe_text"]) == ["zeta", "alpha"]
     assert "naïve" in text
     row = after["results"][0]
-    assert row["command"] == "pnp-priors benchmark denoising smoother --set BSD68 --sigma 15"
+    assert row["command"] == "pnp-priors bench denoising smoother --set BSD68 --sigma 15"
     assert row["psnr"]["15"] > 15
     assert 0 < row["ssim"]["15"] < 1
     assert after["results"][1:] == [before["results"][1]]
@@ -157,11 +117,68 @@ def test_wrong_options_are_refused_before_measuring(
     assert "\n" not in str(caught.value)
 
 
+def test_each_task_has_its_own_levels_and_inputs(
+    data: Path, smoother, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load(card.read_text(encoding="utf-8"))
+    tasks = ["gaussian", "jpeg", "super-resolution"]
+    content |= {"tasks": tasks, "quality_range": [20, 30], "blind": True}
+    card.write_text(yaml.safe_dump(content), encoding="utf-8")
+    monkeypatch.setattr(smoother, "blind", True)
+    where = ("--data", str(data), "--card")
+    result = run("deblocking", "smoother", *where)
+    assert "(JPEG)" in result.stdout
+    assert "q = 20" in result.stdout
+    assert "q = 10" not in result.stdout
+    result = run("super-resolution", "smoother", *where, "--method", "direct", "--scale", "2")
+    assert "(bicubic)" in result.stdout
+    assert "smoother, direct" in result.stdout
+    rows = {(row.task, row.dataset): row for row in registry.describe("smoother").results}
+    row = rows["deblocking", "classic5"]
+    assert list(row.psnr) == ["20", "30"]
+    expected = "bench deblocking smoother --set classic5 --quality 20 --quality 30"
+    assert row.command == f"pnp-priors {expected}"
+    row = rows["super-resolution", "Set5, direct"]
+    assert row.command.endswith("--set Set5 --scale 2 --method direct")
+    text = str(registry.describe("smoother"))
+    assert "q=20:" in text
+    assert "scale=2:" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["deblocking", "smoother"], "trained for gaussian, not for jpeg"),
+        (["deblocking", "smoother", "--quality", "0"], "1 to 100, got 0"),
+        (["deblocking", "smoother", "--set", "LIVE"], "nearest: LIVE1"),
+        (["super-resolution", "smoother", "--method", "direct"], "not for super-resolution"),
+        (["super-resolution", "smoother", "--scale", "5"], "2, 3 or 4, got 5"),
+        (["super-resolution", "smoother", "--set", "Set12"], "known: Set14, Set5"),
+        (["denoising", "smoother", "--set", "CBSD86"], "CBSD68"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(
+    data: Path, smoother, words: list[str], text: str
+) -> None:
+    with pytest.raises(PnpPriorsError, match=text) as caught:
+        run(*words, "--data", str(data))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_colour_prior_is_refused_on_gray_images(data: Path, smoother, card: Path) -> None:
+    content = yaml.safe_load(card.read_text(encoding="utf-8")) | {"channels": 3}
+    card.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match="BSD68 is gray"):
+        run("denoising", "smoother", "--data", str(data))
+
+
 def test_a_valid_blur_is_named_in_the_row(data: Path, smoother) -> None:
     words = ("--sigma", "2.55", "--limit", "1", "--blur", "valid", "--data", str(data))
-    result = run("deconvolution", "genericdp", *words)
-    assert "genericdp, hqs, valid blur" in result.stdout
+    result = run("deconvolution", "ffdnet-gray", *words, "--set", "set12")
+    assert "ffdnet-gray, hqs, valid blur" in result.stdout
     assert "- [1]" not in result.stdout
+    circular = (*words[:4], *words[6:])
+    assert "- [1]" in run("deconvolution", "ffdnet-gray", *circular, "--set", "set12").stdout
     with pytest.raises(UnknownNameError, match="circular, valid"):
         run("deconvolution", "genericdp", *words, "--blur", "reflect")
 
@@ -184,7 +201,7 @@ def test_without_data_folder_the_error_says_how_to_name_it(
 def test_run_by_itself_errors_are_one_line_and_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words = ["benchmark", "denoising", "genericdp", "--data", str(tmp_path)]
+    words = ["bench", "denoising", "genericdp", "--data", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.delitem(sys.modules, "pnp_priors.benchmark.command")
     with pytest.raises(SystemExit) as stop:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.color import rgb2ycbcr
 
-from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels
+from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels, load_luma
 from pnp_priors.errors import InputError, MissingFileError
 
 
@@ -16,7 +17,10 @@ def test_images_are_sorted_and_chosen_by_pattern(data: Path) -> None:
 
 
 def test_a_missing_set_is_one_line_that_lists_those_there(data: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"'BSD86'.*there: BSD68, Set12, levin") as error:
+    with pytest.raises(
+        MissingFileError,
+        match=r"'BSD86'.*there: BSD68, CBSD68, LIVE1, Set12, Set5, classic5, levin",
+    ) as error:
         evaluation_files(data, "BSD86")
     assert "\n" not in str(error.value)
 
@@ -38,6 +42,21 @@ def test_gray_is_itu_r_601(tmp_path: Path) -> None:
     assert np.abs(gray[0, 0].numpy() - expected).max() < 1 / 255
     rgb = load_image(tmp_path / "c.png", 3)
     assert torch.equal(rgb[0], torch.from_numpy(colour).permute(2, 0, 1) / 255)
+
+
+def test_luma_is_that_of_rgb2ycbcr(tmp_path: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
+    colour[0, :3] = [[0, 0, 0], [255, 255, 255], [255, 0, 0]]
+    Image.fromarray(colour).save(tmp_path / "c.png")
+    luma = load_luma(tmp_path / "c.png")
+    # As MATLAB documents it: black 16, white 235, red 81.
+    assert luma[0, :3].tolist() == [16, 235, 81]
+    assert np.array_equal(luma, np.rint(rgb2ycbcr(colour)[..., 0]))
+    Image.fromarray(colour[..., 0]).save(tmp_path / "g.png")
+    assert np.array_equal(load_luma(tmp_path / "g.png"), colour[..., 0])
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"b\.png: not readable"):
+        load_luma(tmp_path / "b.png")
 
 
 def test_a_broken_image_is_named(tmp_path: Path) -> None:

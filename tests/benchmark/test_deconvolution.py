@@ -7,19 +7,24 @@ from scipy.ndimage import convolve
 from scipy.signal import convolve2d
 
 from pnp_priors.benchmark import deconvolution
-from pnp_priors.benchmark.deconvolution import METHODS, Problem, problem_set, problems, solve
+from pnp_priors.benchmark.deconvolution import METHODS, Problem, check, problems, solve
+from pnp_priors.benchmark.tasks import Setting
 from pnp_priors.errors import InputError, UnknownNameError
 from pnp_priors.registry import build
 
 
+def setting(method: str = "hqs", dataset: str = "levin", blur: str = "circular") -> Setting:
+    return Setting("deconvolution", dataset, method, blur)
+
+
 def test_sets_are_those_of_the_tables(data: Path) -> None:
-    levin = list(problems(data, problem_set("levin")))
+    levin = problems(data, setting())
     assert len(levin) == 2 * 8
     assert levin[8].name == "levin/im2/k0"
-    names = [p.name for p in problems(data, problem_set("set12"), limit=1)]
+    names = [p.name for p in problems(data, setting(dataset="set12"), limit=1)]
     assert names == ["Set12/01/k0", "Set12/01/k3", "Set12/01/k7"]
     with pytest.raises(UnknownNameError, match="nearest: levin"):
-        problem_set("levine")
+        check(setting(dataset="levine"), 2.55)
 
 
 def test_the_blur_is_a_circular_true_convolution(
@@ -35,8 +40,8 @@ def test_the_blur_is_a_circular_true_convolution(
         return model
 
     monkeypatch.setitem(METHODS, "keep", keep)
-    problem = list(problems(data, problem_set("levin")))[3]
-    solve(problem, None, "keep", 1e-3)
+    problem = problems(data, setting())[3]
+    solve(problem, None, setting("keep"), 1e-3)
     expected = convolve(problem.clean[0, 0].numpy(), problem.kernel[0, 0].numpy(), mode="wrap")
     assert np.abs(seen["y"][0, 0].numpy() - expected).max() < 1e-4
     assert np.abs(seen["again"][0, 0].numpy() - expected).max() < 1e-5
@@ -45,21 +50,21 @@ def test_the_blur_is_a_circular_true_convolution(
 
 @pytest.mark.parametrize("method", ["hqs", "hqs-genericdp"])
 def test_splitting_sharpens_and_repeats(data: Path, smoother, method: str) -> None:
-    problem = next(problems(data, problem_set("levin")))
-    first = solve(problem, smoother, method, 2.55)
+    problem = problems(data, setting())[0]
+    first = solve(problem, smoother, setting(method), 2.55)
     assert first.psnr > first.degraded_psnr
-    assert solve(problem, smoother, method, 2.55) == first
+    assert solve(problem, smoother, setting(method), 2.55) == first
 
 
 def test_r_denoise_is_for_reaction_diffusion(data: Path, smoother) -> None:
-    problem = next(problems(data, problem_set("levin")))
+    problem = problems(data, setting())[0]
     with pytest.raises(InputError, match="reaction diffusion"):
-        solve(problem, smoother, "r-denoise", 2.55)
+        solve(problem, smoother, setting("r-denoise"), 2.55)
     process = build("reaction-diffusion", {"stages": 2, "filter_size": 3, "levels": 5}).eval()
     # Untrained: that it runs, and is not the other method, is all that can be asked.
-    result = solve(problem, process, "r-denoise", 2.55)
+    result = solve(problem, process, setting("r-denoise"), 2.55)
     assert result.psnr > 15
-    assert result.psnr != solve(problem, process, "hqs-genericdp", 2.55).psnr
+    assert result.psnr != solve(problem, process, setting("hqs-genericdp"), 2.55).psnr
 
 
 def test_a_valid_blur_shows_the_solver_only_what_a_camera_sees(
@@ -75,8 +80,8 @@ def test_a_valid_blur_shows_the_solver_only_what_a_camera_sees(
         return model
 
     monkeypatch.setitem(METHODS, "keep", keep)
-    problem = list(problems(data, problem_set("levin")))[3]
-    result = solve(problem, None, "keep", 1e-3, blur="valid")
+    problem = problems(data, setting())[3]
+    result = solve(problem, None, setting("keep", blur="valid"), 1e-3)
     expected = convolve2d(problem.clean[0, 0].numpy(), problem.kernel[0, 0].numpy(), mode="valid")
     rows, columns = seen["y"].shape[-2:]
     assert seen["size"] == (1, rows, columns)
@@ -89,23 +94,21 @@ def test_a_valid_blur_shows_the_solver_only_what_a_camera_sees(
     assert result.psnr == pytest.approx(result.degraded_psnr, abs=0.01)
 
 
-def test_unknown_method_and_too_small_image_are_one_line(data: Path, smoother) -> None:
-    problem = next(problems(data, problem_set("levin")))
+def test_unknown_method_and_too_small_image_are_one_line(data: Path) -> None:
     with pytest.raises(UnknownNameError, match="hqs"):
-        solve(problem, smoother, "hsq", 2.55)
+        check(setting("hsq"), 2.55)
     large = {"k": torch.full((1, 1, 25, 3), 1 / 75)}
-    chosen = problem_set("levin")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deconvolution, "load_kernels", lambda data, indices: large)
         with pytest.raises(InputError, match="smaller than kernel"):
-            list(problems(data, chosen))
+            problems(data, setting())
 
 
 def test_the_solver_is_told_the_true_kernel(data: Path) -> None:
     # A delta kernel and almost no noise: the data step alone returns the image.
     delta = torch.zeros(1, 1, 3, 3)
     delta[..., 1, 1] = 1
-    problem = next(problems(data, problem_set("levin")))
+    problem = problems(data, setting())[0]
     process = build("reaction-diffusion", {"stages": 8, "filter_size": 3, "levels": 5}).eval()
-    result = solve(Problem("delta", problem.clean, delta), process, "r-denoise", 0.3)
+    result = solve(Problem("delta", problem.clean, delta), process, setting("r-denoise"), 0.3)
     assert result.psnr > 40

@@ -58,5 +58,6 @@ def test_a_score_clips_the_output_and_not_the_input() -> None:
 
 
 def test_means_are_of_decibels() -> None:
-    result = means([Score("a", 20, 0.5, 10), Score("b", 30, 1.0, 20)])
+    result = means([Score("a", 20, 0.5, 10, 0.2), Score("b", 30, 1.0, 20, 0.4)])
     assert (result.psnr, result.ssim, result.degraded_psnr) == (25, 0.75, 15)
+    assert result.degraded_ssim == pytest.approx(0.3)

@@ -8,13 +8,25 @@ from pnp_priors.schema import parse_as, read_yaml
 def test_every_row_has_a_source_and_plausible_numbers() -> None:
     for row in published().rows:
         assert len(row.source) > 10
-        assert all(1 <= sigma <= 100 for sigma in row.psnr)
-        assert all(15 < value < 45 for value in row.psnr.values())
+        assert all(1 <= level <= 100 for level in row.psnr)
+        assert all(14 < value < 45 for value in row.psnr.values())
         assert all(0 < value < 1 for value in row.ssim.values())
         assert set(row.ssim) <= set(row.psnr)
-        # More noise, lower numbers: catches most slips in copying.
-        values = [row.psnr[sigma] for sigma in sorted(row.psnr)]
-        assert values == sorted(values, reverse=True)
+        # More noise, stronger compression, larger scale: lower numbers. Catches most slips.
+        falling = [numbers[k] for numbers in (row.psnr, row.ssim) for k in sorted(numbers)]
+        half = len(row.psnr)
+        for values in (falling[:half], falling[half:]):
+            assert values == sorted(values, reverse=row.task != "deblocking")
+
+
+def test_a_pattern_makes_one_row_the_counterpart_of_several_priors() -> None:
+    rows = published().about("denoising", "BSD68")
+    found = [row.method for row in rows if row.is_about("trd-7x7-s50")]
+    assert found == ["TRD 7x7, 5 stages", "TNRD"]
+    assert not any(row.is_about("trd-7x7") for row in rows)
+    levin = published().about("deconvolution", "levin")[0]
+    assert levin.is_about("genericdp", "r-denoise")
+    assert not levin.is_about("genericdp", "hqs")
 
 
 def test_the_goals_of_the_first_priors_are_there() -> None:

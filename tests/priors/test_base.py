@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pnp_priors.errors import InputError
-from pnp_priors.priors.base import Prior
+from pnp_priors.priors.base import LARGEST_GAIN, Prior
 
 LOW, HIGH = 0.02, 0.2
 
@@ -216,7 +216,58 @@ def test_differentiable_in_image_and_sigma(levels: tuple[float, float]) -> None:
     assert torch.autograd.gradcheck(Stub().double(), (x, sigma))
 
 
-@pytest.mark.parametrize("bad", [(0.2, 0.1), (-0.1, 0.1), (0.1, 0.1), (0.0, 25.0)])
+def one_level() -> Stub:
+    return Stub(low=HIGH)
+
+
+@pytest.mark.parametrize("sigma", [HIGH / 16, 0.05, HIGH, 0.4, 1.0])
+def test_one_level_meets_every_sigma_by_rescaling(sigma: float) -> None:
+    """The network sees noise of its own level; its correction of gain·HIGH is scaled back."""
+    stub, x = one_level(), image()
+    out = stub(x, sigma)
+    ((seen, level),) = stub.seen
+    torch.testing.assert_close(seen, (x - 0.5) * (HIGH / sigma) + 0.5)
+    torch.testing.assert_close(level, torch.full((1, 1, 1, 1), HIGH))
+    torch.testing.assert_close(out, x - 0.5 * sigma)
+
+
+def test_one_level_fades_where_contrast_cannot_be_scaled_further() -> None:
+    stub, x = one_level(), image()
+    lowest = HIGH / LARGEST_GAIN
+    whole = stub(x, lowest) - x
+    for share in (0.25, 0.5, 0.9):
+        torch.testing.assert_close(stub(x, share * lowest) - x, share**2 * whole)
+    assert torch.equal(stub(x, 0.0), x)
+
+
+def test_one_level_meets_a_map_octave_by_octave() -> None:
+    """Between two octaves the corrections are interpolated in the logarithm of sigma."""
+    stub, x = one_level(), image()
+    level = torch.full((1, 1, 4, 5), 0.1)
+    level[..., 1], level[..., 2], level[..., 3] = 0.05, 0.1 / 2**0.5, 0.1 / 8
+    level[..., 4] = 0.1 / 32
+    correction = (x - stub(x, level))[0, 0, 0]
+    expected = torch.tensor([0.1, 0.05, 0.075, 0.1 / 8, 0.1 / 8 / 16]) / 2
+    torch.testing.assert_close(correction, expected)
+    assert [round(0.5 + (s - 0.5).std().item(), 3) for s, _ in stub.seen] == [
+        round(0.5 + HIGH / 0.1 * 2**k * (x - 0.5).std().item(), 3) for k in range(4)
+    ]
+
+
+def test_one_level_gives_a_constant_map_what_a_number_gets() -> None:
+    for sigma in (0.0, 0.001, HIGH / 16, 0.05, 0.4):
+        x = image()
+        constant = torch.full((1, 1, 4, 5), sigma)
+        torch.testing.assert_close(one_level()(x, constant), one_level()(x, sigma))
+
+
+def test_one_level_is_differentiable_in_sigma() -> None:
+    x = image(2).double().requires_grad_()
+    sigma = torch.tensor((0.1, 0.3), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(one_level().double(), (x, sigma))
+
+
+@pytest.mark.parametrize("bad", [(0.2, 0.1), (-0.1, 0.1), (0.0, 0.0), (0.0, 25.0)])
 def test_sigma_ranges_are_checked(bad: tuple[float, float]) -> None:
     with pytest.raises(InputError, match="sigma_range"):
         Prior(1, bad)
@@ -230,6 +281,14 @@ def test_the_halo_of_a_tile_keeps_the_inner_grid() -> None:
     assert wide.halo == 6
     wide.size_multiple = 4
     assert wide.halo == 8
+
+
+def test_what_depends_on_the_whole_image_has_no_halo() -> None:
+    class Global(Stub):
+        receptive_field = None  # type: ignore[assignment]
+
+    with pytest.raises(InputError, match=r"Global cannot be tiled: .* whole image"):
+        _ = Global().halo
 
 
 def test_systems_that_cannot_grow_say_so() -> None:

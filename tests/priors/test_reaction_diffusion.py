@@ -11,12 +11,14 @@ import torch
 from scipy import signal
 from torch import Tensor, nn
 
-from pnp_priors.errors import InputError
+from pnp_priors.errors import InputError, WeightsError
 from pnp_priors.priors._diffusion_cpu import TILE, pack, tiled_term
 from pnp_priors.priors.influence import InfluenceBasis
 from pnp_priors.priors.reaction_diffusion import (
     ReactionDiffusion,
+    colour_filters,
     dct_filters,
+    lowest_components,
     symmetric_pad,
 )
 
@@ -35,9 +37,9 @@ def random_process(seed: int = 0, **arguments: object) -> ReactionDiffusion:
     return process.eval()
 
 
-def image(height: int = 6, width: int = 7, batch: int = 1) -> Tensor:
+def image(height: int = 6, width: int = 7, batch: int = 1, channels: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(height * width)
-    return torch.rand(batch, 1, height, width, generator=generator, dtype=torch.float64)
+    return torch.rand(batch, channels, height, width, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("size", "count"), [(5, 24), (7, 48), (9, 80)])
@@ -62,6 +64,25 @@ def test_trained_filters_keep_unit_norm_and_zero_mean() -> None:
     assert filters.sum(-1).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_colour_filters_are_a_basis_without_the_constant(channels: int) -> None:
+    filters = colour_filters(5, channels).double()
+    count = 25 * channels - 1
+    assert filters.shape == (count, 25 * channels)
+    torch.testing.assert_close(filters @ filters.T, torch.eye(count).double(), rtol=0, atol=1e-6)
+    assert filters.sum(dim=1).abs().max() < 1e-5
+    gray = dct_filters(5).double() / channels**0.5
+    for channel in filters[:24].unflatten(1, (channels, 25)).unbind(1):
+        torch.testing.assert_close(channel, gray, rtol=0, atol=1e-6)
+
+
+def test_a_colour_network_starts_with_all_filters_of_the_sum_and_low_ones_of_differences() -> None:
+    kept = lowest_components(3, 3, 12).tolist()
+    # 8 of the sum; then each difference's constant (8, 17) and its two first cosines.
+    assert kept == [*range(8), 8, 9, 11, 17]
+    assert lowest_components(5, 1, 24).tolist() == list(range(24))
+
+
 @pytest.mark.parametrize("shape", [(6, 7), (1, 1), (1, 5), (2, 3), (20, 3)])
 @pytest.mark.parametrize("pad", [0, 1, 4, 8, 23])
 def test_symmetric_padding_is_numpys(shape: tuple[int, int], pad: int) -> None:
@@ -71,34 +92,47 @@ def test_symmetric_padding_is_numpys(shape: tuple[int, int], pad: int) -> None:
 
 
 def brute_force_term(u: np.ndarray, process: ReactionDiffusion, stage: int) -> np.ndarray:
-    """The diffusion term of eq. 7 with scipy's convolutions and the sum over all centres."""
+    """The diffusion term of eq. 7 with scipy's convolutions and the sum over all centres.
+
+    ``u``: ``[C, H, W]``; a filter's response is the sum over its channels.
+    """
     filters = process.filters()[stage].detach().numpy()
     weights = process.weights[stage].detach().numpy()
     centres = process.basis.centres.numpy()
     size = process.filter_size
-    extended = np.pad(u, size - 1, mode="symmetric")
+    extended = [np.pad(channel, size - 1, mode="symmetric") for channel in u]
     total = np.zeros_like(u)
     for kernel, weight in zip(filters, weights, strict=True):
-        response = signal.correlate2d(extended, kernel, mode="valid")
+        parts = zip(extended, kernel, strict=True)
+        response = sum(signal.correlate2d(channel, k, mode="valid") for channel, k in parts)
         r = np.abs(response[..., None] - centres) / process.basis.spacing
         basis = np.exp(-0.5 * r**2) if process.basis.kind == "gaussian" else np.maximum(1 - r, 0)
         # The filter turned by 180 degrees (k bar): correlation once, convolution once.
-        total += signal.convolve2d(basis @ weight, kernel, mode="valid")
+        total += [signal.convolve2d(basis @ weight, k, mode="valid") for k in kernel]
     return total
 
 
 @pytest.mark.parametrize("gradient", [False, True], ids=["tiled", "plain"])
 @pytest.mark.parametrize("shape", [(6, 7), (1, 1), (2, 3), (13, 1)])
 @pytest.mark.parametrize(
-    ("size", "basis"), [(3, "gaussian"), (5, "gaussian"), (5, "triangular"), (7, "gaussian")]
+    ("size", "basis", "channels"),
+    [
+        (3, "gaussian", 1),
+        (5, "gaussian", 1),
+        (5, "triangular", 1),
+        (7, "gaussian", 1),
+        (3, "gaussian", 3),
+        (5, "gaussian", 2),
+    ],
 )
 def test_one_term_against_brute_force(
-    size: int, basis: str, shape: tuple[int, int], gradient: bool
+    size: int, basis: str, channels: int, shape: tuple[int, int], gradient: bool
 ) -> None:
-    process = random_process(filter_size=size, basis=basis).requires_grad_(gradient)
-    u = 255 * image(*shape)
-    expected = brute_force_term(u[0, 0].numpy(), process, stage=1)
-    found = process.diffusion(u, stage=1)[0, 0].detach().numpy()
+    process = random_process(filter_size=size, basis=basis, channels=channels)
+    process.requires_grad_(gradient)
+    u = 255 * image(*shape, channels=channels)
+    expected = brute_force_term(u[0].numpy(), process, stage=1)
+    found = process.diffusion(u, stage=1)[0].detach().numpy()
     spread = process.weights[1].abs().max().item() * size**2
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * spread)
 
@@ -107,11 +141,11 @@ def test_the_whole_process_is_equation_4() -> None:
     process = random_process()
     f = 255 * image()
     sigma, level = 3 / 255, 2  # the third reaction weight
-    u = f[0, 0].numpy()
+    u = f[0].numpy()
     for stage in range(3):
         strength = process.reaction_weights[stage, level].item()
-        u = u - (brute_force_term(u, process, stage) + strength * (u - f[0, 0].numpy()))
-    found = 255 * process(f / 255, sigma)[0, 0].detach().numpy()
+        u = u - (brute_force_term(u, process, stage) + strength * (u - f[0].numpy()))
+    found = 255 * process(f / 255, sigma)[0].detach().numpy()
     np.testing.assert_allclose(found, u, rtol=0, atol=2e-2)
 
 
@@ -305,6 +339,37 @@ def test_released_is_what_ran() -> None:
     torch.testing.assert_close(whole.for_release()(x, 0.01), whole(x, 0.01), rtol=0, atol=0)
 
 
+def test_a_process_of_one_level_starts_as_the_first_stages_at_its_level() -> None:
+    process, x = random_process(), image()
+    sigma = 2.5 / 255
+    single = random_process(seed=1, stages=2, levels=1, sigma_range=(sigma, sigma))
+    single.adopt(process)
+    process.active_stages = 2
+    torch.testing.assert_close(single(x, sigma), process(x, sigma))
+
+
+def test_a_colour_process_starts_with_the_gray_filters_on_the_sum() -> None:
+    gray = random_process()
+    colour = random_process(seed=1, channels=3, filters=12)
+    others = colour.filters()[:, 8:].clone()
+    colour.adopt(gray)
+    for channel in colour.filters()[:, :8].unbind(2):
+        torch.testing.assert_close(channel, gray.filters()[:, :, 0] / 3**0.5)
+    assert torch.equal(colour.filters()[:, 8:], others)
+    assert torch.equal(colour.weights[:, :8], gray.weights)
+    assert torch.equal(colour.reaction_weights, gray.reaction_weights)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"stages": 2}, {"filter_size": 5}, {"levels": 4}, {"centres": 31}, {"channels": 3}],
+    ids=str,
+)
+def test_what_does_not_fit_is_no_start(other: dict[str, object]) -> None:
+    with pytest.raises(WeightsError, match="ReactionDiffusion does not fit"):
+        random_process().adopt(random_process(**other))
+
+
 def test_without_reaction_only_diffusion_is_left() -> None:
     process = random_process(reaction=False)
     u = 255 * image()
@@ -315,6 +380,8 @@ def test_without_reaction_only_diffusion_is_left() -> None:
     assert not process.reaction_weights.requires_grad
     assert "reaction" not in process.parameter_groups()
     assert "reaction" in random_process().parameter_groups()
+    assert process.blind
+    assert torch.equal(process(image()), process(image(), 0.01))
 
 
 def test_a_map_gives_each_pixel_its_reaction() -> None:
@@ -383,7 +450,15 @@ def test_tables_follow_a_change_of_dtype() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"stages": 0}, {"filter_size": 4}, {"filter_size": 1}, {"levels": 0}, {"basis": "cubic"}],
+    [
+        {"stages": 0},
+        {"filter_size": 4},
+        {"filter_size": 1},
+        {"levels": 0},
+        {"basis": "cubic"},
+        {"filters": 0},
+        {"filters": 49},
+    ],
     ids=str,
 )
 def test_wrong_architectures_are_refused(wrong: dict[str, object]) -> None:

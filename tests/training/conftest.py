@@ -49,7 +49,18 @@ DIFFUSION = {
         {"until": 1.0, "grow": {"stages": 3}},
     ],
 }
-SYSTEMS = {"ffdnet": FFDNET, "diffusion": DIFFUSION}
+JPEG = {
+    "system": "jpeg-reaction-diffusion",
+    "architecture": {"stages": 3, "filter_size": 3, "quality": 20},
+    "data": {
+        **{key: value for key, value in COMMON["data"].items() if key != "sigma"},
+        "degradation": "jpeg",
+        "quality": [20, 20],
+    },
+    "optimizer": {"lr": {"filters": 2e-3, "influence": 2e-1}, "warmup_steps": 3, "clip": 1.0},
+    "phases": DIFFUSION["phases"],
+}
+SYSTEMS = {"ffdnet": FFDNET, "diffusion": DIFFUSION, "jpeg": JPEG}
 
 
 @pytest.fixture

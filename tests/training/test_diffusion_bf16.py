@@ -38,9 +38,11 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def process_of(size: int, stages: int = 2) -> ReactionDiffusion:
+def process_of(
+    size: int, stages: int = 2, channels: int = 1, filters: int | None = None
+) -> ReactionDiffusion:
     """A process whose filters and functions are off their start at random."""
-    process = ReactionDiffusion(stages=stages, filter_size=size)
+    process = ReactionDiffusion(stages=stages, filter_size=size, channels=channels, filters=filters)
     generator = torch.Generator().manual_seed(size)
     with torch.no_grad():
         noise = torch.randn(process.coefficients.shape, generator=generator)
@@ -50,10 +52,10 @@ def process_of(size: int, stages: int = 2) -> ReactionDiffusion:
     return process.train()
 
 
-def image(height: int, width: int, batch: int = 2) -> Tensor:
+def image(height: int, width: int, batch: int = 2, channels: int = 1) -> Tensor:
     """0..255: smooth shades with noise."""
     generator = torch.Generator().manual_seed(height + width)
-    coarse = torch.rand(batch, 1, 3, 3, generator=generator)
+    coarse = torch.rand(batch, channels, 3, 3, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
     return 255 * (smooth + 0.1 * torch.randn(smooth.shape, generator=generator))
 
@@ -101,6 +103,21 @@ def test_the_term_is_the_exact_one_to_bfloat16(
             assert found.abs().max() < 0.5
         else:
             assert relative(found, exact) < 2e-2
+
+
+@pytest.mark.parametrize(("size", "channels", "filters"), [(5, 3, 74), (7, 3, 40), (5, 2, 20)])
+def test_colour_terms_and_gradients_are_the_exact_ones(
+    size: int, channels: int, filters: int, path: str
+) -> None:
+    process = process_of(size, channels=channels, filters=filters)
+    u = image(22, 19, channels=channels)
+    exact = exact_term(process, u, 1)
+    assert relative(DiffusionTerms(process)(u, 1), exact) < 2e-2
+    cotangent = exact.detach()
+    found = gradients(process, u, cotangent, exact=False)
+    expected = gradients(process, u, cotangent, exact=True)
+    for name, one, other in zip(("image", *NAMES), found, expected, strict=True):
+        assert relative(one, other) < 3e-2, name
 
 
 def gradients(

@@ -22,9 +22,11 @@ def test_shipped_recipes_parse_and_build(path: Path) -> None:
     assert recipe.name == path.stem
     prior = registry.build(recipe.system, recipe.architecture)
     assert set(recipe.optimizer.lr) == set(prior.parameter_groups())
-    low, high = prior.sigma_range
-    assert low <= recipe.data.sigma[0] + 1e-6
-    assert recipe.data.sigma[1] <= high + 1e-6
+    recipe.degradation().check(prior)
+    if recipe.data.sigma is not None:
+        low, high = prior.sigma_range
+        assert low <= recipe.data.sigma[0] + 1e-6
+        assert recipe.data.sigma[1] <= high + 1e-6
     assert not any("eval" in source.folder for source in recipe.data.sources)
     assert any(source.hold_out for source in recipe.data.sources)
     for phase in recipe.phases:
@@ -33,9 +35,9 @@ def test_shipped_recipes_parse_and_build(path: Path) -> None:
     assert prior.arguments() == registry.build(recipe.system, recipe.architecture).arguments()
 
 
-def write(folder: Path, *changes: tuple[str, Any]) -> Path:
+def write(folder: Path, *changes: tuple[str, Any], name: str = "genericdp") -> Path:
     """A shipped recipe with changed keys (``data.sigma`` goes inside)."""
-    content = yaml.safe_load((RECIPES / "genericdp.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
     for key, value in changes:
         *parents, last = key.split(".")
         place = content
@@ -59,6 +61,11 @@ def write(folder: Path, *changes: tuple[str, Any]) -> Path:
         ("data.sigma", [0.2, 0.1], ["data.sigma"]),
         ("data.sigma", 25, ["data.sigma"]),
         ("validation_sigmas", [25], ["validation_sigmas", "0..1 units"]),
+        ("data.sigma", None, ["data", "'gaussian' needs 'sigma'"]),
+        ("data.quality", [10, 20], ["data", "'gaussian' has no 'quality'"]),
+        ("data.degradation", "jpg", ["data.degradation", "'jpg'", "gaussian, jpeg"]),
+        ("data.degradation", "jpeg", ["data", "'jpeg' needs 'quality'"]),
+        ("validation_qualities", [0], ["validation_qualities", "1 to 100"]),
         ("data.batch", 0, ["data.batch", "0"]),
         ("data.batch", "four", ["data.batch", "'four'"]),
         ("data.sources", [], ["data.sources"]),
@@ -77,6 +84,31 @@ def test_a_wrong_key_or_value_is_one_line_that_names_file_and_key(
     key: str, value: object, words: list[str], tmp_path: Path
 ) -> None:
     path = write(tmp_path, (key, value))
+    with pytest.raises(ConfigError) as caught:
+        Recipe.read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("data.quality", [0, 10], ["data.quality", "1 to 100", "[0, 10]"]),
+        ("data.quality", [30, 20], ["data.quality", "the lower first"]),
+        ("data.quality", [10.5, 20], ["data.quality", "10.5"]),
+        ("data.quality", 10, ["data.quality"]),
+        ("data.sigma", [0.1, 0.1], ["data", "'jpeg' has no 'sigma'"]),
+        ("data.patch", 74, ["data", "multiple of 8, got 74"]),
+        ("level_weight", 1.0, ["level_weight", "'jpeg' has no noise levels"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_key_or_value_for_jpeg(
+    key: str, value: object, words: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path, (key, value), name="trd-jpeg-q10")
     with pytest.raises(ConfigError) as caught:
         Recipe.read(path)
     message = str(caught.value)

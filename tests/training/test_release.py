@@ -24,7 +24,7 @@ def trained(recipe: Recipe, data: Path, folder: Path, session: float | None = No
     return trainer
 
 
-@pytest.mark.parametrize("system", ["ffdnet", "diffusion"])
+@pytest.mark.parametrize("system", ["ffdnet", "diffusion", "jpeg"])
 def test_what_is_released_is_the_averaged_network(
     system: str, recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
 ) -> None:
@@ -46,6 +46,9 @@ def test_what_is_released_is_the_averaged_network(
     torch.testing.assert_close(prior(x, 0.1), averaged, rtol=0, atol=2e-5)
     assert not torch.allclose(prior(x, 0.1), last, atol=2e-5), "the last weights, not the average"
     assert "batch_norm" not in prior.arguments() or not prior.arguments()["batch_norm"]
+    assert card.tasks == (["jpeg"] if system == "jpeg" else ["gaussian"])
+    assert card.quality_range == ((20, 20) if system == "jpeg" else None)
+    assert card.blind == (system == "jpeg")
 
 
 def test_the_card_says_how_it_came_to_be(recipe: Make, data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor
+
+from pnp_priors.benchmark.deblocking import SETS, compress, problems, solve
+from pnp_priors.benchmark.measuring import measure
+from pnp_priors.benchmark.tasks import Setting
+from pnp_priors.physics.jpeg import luminance_table, simulate
+from pnp_priors.priors.jpeg_diffusion import JpegReactionDiffusion
+
+CLASSIC5 = Setting("deblocking", "classic5")
+
+
+class Nothing(JpegReactionDiffusion):
+    """Returns its input and keeps the table that came with it."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 3)
+        self.tables: list[Tensor | None] = []
+
+    def forward(self, x: Tensor, sigma=None, table=None) -> Tensor:
+        self.tables.append(table)
+        return x
+
+
+@pytest.mark.parametrize("quality", [5, 10, 30, 75])
+def test_compression_is_that_of_the_jpeg_physics(data: Path, quality: int) -> None:
+    gray = SETS["classic5"].read(problems(data, CLASSIC5)[0])
+    decoded, table = compress(gray, quality)
+    assert torch.equal(table, luminance_table(quality))
+    # Whole blocks, since the encoder completes others in its own way; the decoder's integer DCT
+    # may round to the neighbour.
+    inside = gray[:24, :24]
+    expected = 255 * simulate(torch.from_numpy(inside.copy())[None, None].float() / 255, table)
+    found, _ = compress(inside, quality)
+    assert np.abs(found - expected[0, 0].numpy()).max() <= 1
+    assert decoded.shape == gray.shape
+
+
+def test_the_prior_gets_the_decoded_image_and_the_table_of_the_file(data: Path) -> None:
+    prior = Nothing()
+    file = problems(data, CLASSIC5)[0]
+    result = solve(file, prior, CLASSIC5, 10)
+    assert torch.equal(prior.tables[0], luminance_table(10))
+    clean = np.asarray(Image.open(file))
+    stream = BytesIO()
+    Image.fromarray(clean).save(stream, "JPEG", quality=10)
+    expected = peak_signal_noise_ratio(clean, np.asarray(Image.open(stream)))
+    assert result.degraded_psnr == pytest.approx(expected, abs=1e-4)
+    assert result.psnr == pytest.approx(expected, abs=1e-4)
+    assert result.degraded_ssim == pytest.approx(result.ssim)
+
+
+def test_other_priors_get_the_image_alone(data: Path, smoother, monkeypatch) -> None:
+    monkeypatch.setattr(smoother, "blind", True)
+    scores = measure(smoother, problems(data, CLASSIC5), CLASSIC5, 10)
+    assert [s.image for s in scores] == ["baboon.png", "lena.png"]
+
+
+def test_sets_are_read_as_stated(data: Path) -> None:
+    file = problems(data, Setting("deblocking", "LIVE1"))[0]
+    colour = Image.open(file)
+    full = SETS["LIVE1-full"].read(file).astype(float)
+    assert np.array_equal(full, np.asarray(colour.convert("YCbCr"))[..., 0])
+    luma = SETS["LIVE1"].read(file).astype(float)
+    assert np.abs(luma - (16 + full * 219 / 255)).max() < 1.5
+    gray = problems(data, Setting("deblocking", "BSD68-half"))[0]
+    half = SETS["BSD68-half"].read(gray)
+    assert half.shape == (12, 15)
+    # Antialiased: a fine stripe pattern becomes its mean.
+    stripes = np.tile(np.array([[0, 255], [255, 0]], np.uint8), (20, 20))
+    Image.fromarray(stripes).save(gray)
+    assert np.abs(SETS["BSD68-half"].read(gray)[3:-3, 3:-3].astype(int) - 127).max() <= 1
+
+
+@pytest.mark.shared_data
+def test_papers_numbers_of_decoded_images(shared: Path) -> None:
+    """The first image only; whole sets are in the module's docstring."""
+    for name in SETS:
+        setting = Setting("deblocking", name)
+        result = solve(problems(shared, setting, 1)[0], Nothing(), setting, 10)
+        assert 22 < result.degraded_psnr < 32
