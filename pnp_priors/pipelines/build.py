@@ -136,7 +136,9 @@ class Restorer(Reconstructor):
 
         watch = self._watch(progress)
         try:
-            if self.pipeline.color == "luminance" and y.shape[1] == 3 and kernel.shape[1] == 1:
+            # A colour prior has no use for the luminance alone.
+            gray = getattr(self.prior, "channels", 1) == 1 and kernel.shape[1] == 1
+            if self.pipeline.color == "luminance" and y.shape[1] == 3 and gray:
                 one = BlurFFT(img_size=(1, *size), filter=kernel, device=y.device)
                 return restore_luminance(y, one, noise, solve)
             return solve(y, noise)
@@ -176,6 +178,12 @@ def load(
 def build(pipeline: Deconvolution, device: str | torch.device | None = None) -> Restorer:
     """A restorer of checked settings; reads the kernel and loads the prior."""
     kernel = kernels.read(Path(pipeline.kernel.file), pipeline.kernel.key)
+    card = registry.describe(pipeline.prior.name)
+    if "gaussian" not in card.tasks:
+        raise InputError(
+            f"prior.name: {card.name} is trained for {', '.join(card.tasks)}, "
+            "a solver needs a prior trained for noise (gaussian)"
+        )
     prior = registry.load(pipeline.prior.name)
     try:
         return Restorer(pipeline, prior, kernel).to(device or "cpu").eval()

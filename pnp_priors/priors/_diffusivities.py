@@ -90,12 +90,12 @@ class SeparableBlock(nn.Module):
 class AdaptiveK(Diffusivity):
     r"""The classical :math:`a = 1/(1 + s/K^2)`, :math:`s = |\nabla u|^2`, K from a CNN (KA).
 
-    K is one number per image, in 0..255 units, computed anew at every iteration. The paper gives
-    206 K parameters and 3.78 GFLOP at 256×256; a well-known small Xception (a strided convolution,
-    a second one, blocks of two separable convolutions with a strided 1×1 shortcut, a separable one
-    to 1024 features, their mean, a dense unit) has 206 065 with its widths and batch
-    normalisations, and with K computed ten times about that cost. Here without the batch
-    normalisations: 202 865.
+    K is one number per image, in 0..255 units, computed anew at every iteration. The paper states
+    206 K parameters and 3.78 GFLOP at 256×256. A small Xception with its widths (a strided
+    convolution, another one, blocks of two separable convolutions with a strided 1×1 shortcut, a
+    separable one to 1024 features, their mean, a dense unit) has 206 065 trainable parameters with
+    batch normalisation and takes 3.76 G multiplications for ten values of K; hence this reading.
+    Here without the batch normalisations: 202 865.
 
     :param widths: of the two convolutions.
     :param blocks: widths of the separable blocks.

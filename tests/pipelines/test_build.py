@@ -125,3 +125,18 @@ def test_missing_kernel_and_unknown_prior(folder, smoother):
         pipelines.load("p.yaml", {"prior.name": "generic"})
     with pytest.raises(InputError, match="device nonsense"):
         pipelines.load("p.yaml", device="nonsense")
+
+
+def test_a_colour_prior_sees_all_channels_of_a_colour_photo(folder, photo):
+    restorer = pipelines.load(folder / "p.yaml", {"prior.name": "genericdp-color"})
+    seen = []
+    restorer.prior.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[1]))
+    restorer(photo)
+    assert set(seen) == {3}
+    with pytest.raises(InputError, match="for 3 channels, the image has 1"):
+        restorer(photo[0])
+
+
+def test_a_prior_for_jpeg_is_refused(folder):
+    with pytest.raises(InputError, match=r"prior\.name: trd-jpeg-q10 is trained for jpeg"):
+        pipelines.load(folder / "p.yaml", {"prior.name": "trd-jpeg-q10"})
