@@ -80,7 +80,8 @@ class Card(Strict):
             first, last = self.quality_range
             return f"JPEG quality {first}" + (f" to {last}" if last > first else "")
         low, high = (round(255 * s, 2) for s in self.sigma_range)
-        return f"sigma {low:g}/255 to {high:g}/255"
+        levels = f"{low:g}/255" + (f" to {high:g}/255" if high > low else " alone")
+        return f"sigma {levels}" + (", blind" if self.blind else "")
 
     def __str__(self) -> str:
         field = "whole image" if self.receptive_field is None else f"{self.receptive_field} pixels"

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -13,8 +16,15 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_python_snippet_runs(tmp_path):
-    (snippet,) = blocks("python")
+def run(code, folder):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_solver_snippet_runs(tmp_path):
+    snippet, _ = blocks("python")
     check = "\nassert x.shape == y.shape and (x - sharp).norm() < 0.7 * (y - sharp).norm()\n"
     # A smooth image instead of noise, so that restoring it means something.
     easier = snippet.replace(
@@ -22,14 +32,23 @@ def test_the_python_snippet_runs(tmp_path):
         "torch.eye(128).cumsum(0).cumsum(1).clamp(0, 9)[None, None].expand(1, 3, -1, -1) / 9",
     )
     assert easier != snippet
-    done = subprocess.run(
-        [sys.executable, "-c", easier + check],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run(easier + check, tmp_path)
+
+
+def test_the_jpeg_snippet_runs(tmp_path):
+    _, snippet = blocks("python")
+    example = ROOT / "pipelines" / "examples" / "deconvolution_sharp.png"
+    with Image.open(example) as photo:
+        gray = photo.convert("L")
+    gray.save(tmp_path / "photo.jpg", quality=10)
+    np.save(tmp_path / "sharp.npy", np.asarray(gray, np.float32) / 255)
+    check = """
+import numpy
+sharp = numpy.load("sharp.npy")
+before, after = (((x[0, 0].numpy() - sharp) ** 2).mean() for x in (decoded, restored))
+assert table.shape == (8, 8) and after < 0.85 * before, (before, after)
+"""
+    run(snippet + check, tmp_path)
 
 
 def test_ci_runs_the_second_command_as_it_is_written():

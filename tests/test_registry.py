@@ -34,7 +34,7 @@ def levels_in_words(card: Card) -> str:
         assert card.quality_range is not None
         return f"JPEG quality {card.quality_range[0]}"
     low, high = (round(255 * s, 2) for s in card.sigma_range)
-    return f"{low:g}/255 to {high:g}/255"
+    return f"sigma {low:g}/255 alone" if low == high else f"sigma {low:g}/255 to {high:g}/255"
 
 
 @pytest.mark.parametrize("name", pnp_priors.available())

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import save as to_safetensors
 
 from pnp_priors.card import Card, Training, Weights
+from pnp_priors.priors.base import Prior
 from pnp_priors.training.loop import Trainer
 
 
@@ -46,8 +47,13 @@ def write_card(card: Card, path: Path) -> None:
 OUTSIDE_QUALITY = "the file's own table bounds what is restored; the filters stay as trained"
 
 
-def outside_range(low: float, high: float) -> str:
-    """How :meth:`pnp_priors.priors.base.Prior.forward` meets other noise levels, in words."""
+def outside_range(prior: Prior) -> str:
+    """How :meth:`pnp_priors.priors.base.Prior.forward` meets other levels, in words."""
+    low, high = prior.sigma_range
+    if prior.quality_range:
+        return OUTSIDE_QUALITY
+    if prior.blind:
+        return "blind: sigma is ignored"
     if low == high:
         return f"the contrast is scaled about 0.5 until the noise has {255 * high:g}/255"
     text = f"above {255 * high:g}/255 the contrast is scaled down about 0.5 into the range"
@@ -59,7 +65,6 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
     recipe, state = trainer.recipe, trainer.state
     prior = trainer.averaged.for_release().cpu().float()
     content = to_safetensors({k: v.contiguous() for k, v in prior.state_dict().items()})
-    low, high = prior.sigma_range
     card = Card(
         name=recipe.name,
         title=recipe.card.title,
@@ -68,7 +73,7 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
         channels=prior.channels,
         sigma_range=prior.sigma_range,
         quality_range=prior.quality_range,
-        outside_range=OUTSIDE_QUALITY if prior.quality_range else outside_range(low, high),
+        outside_range=outside_range(prior),
         blind=prior.blind,
         tasks=list(prior.tasks),
         parameters=sum(p.numel() for p in prior.parameters()),
