@@ -21,6 +21,7 @@ CARDS = PACKAGE / "cards"
 
 #: published systems, where the class of each is found; imported only when one is loaded
 SYSTEMS = {
+    "dncnn": "pnp_priors.priors.dncnn:DnCNN",
     "ffdnet": "pnp_priors.priors.ffdnet:FFDNet",
     "perona-malik": "pnp_priors.priors.perona_malik:PeronaMalik",
     "jpeg-reaction-diffusion": "pnp_priors.priors.jpeg_diffusion:JpegReactionDiffusion",

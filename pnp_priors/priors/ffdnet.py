@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pnp_priors.priors._batch_norm import merged
 from pnp_priors.priors.base import Prior
 
 
@@ -85,19 +85,10 @@ class FFDNet(Prior):
 
     def for_release(self) -> FFDNet:
         """This network with batch normalisation merged into the convolutions, in eval mode."""
-        trained = copy.deepcopy(self).eval()
         if not self.batch_norm:
-            return trained
-        released = FFDNet(**{**self.arguments(), "batch_norm": False}).to(next(self.parameters()))
-        layers: list[nn.Module] = []
-        for layer in trained.body:
-            if isinstance(layer, nn.BatchNorm2d):
-                convolution = layers[-1]
-                assert isinstance(convolution, nn.Conv2d)
-                layers[-1] = fuse_conv_bn_eval(convolution, layer)
-            else:
-                layers.append(layer)
-        released.body = nn.Sequential(*layers)
+            return copy.deepcopy(self).eval()
+        released = FFDNet(**{**self.arguments(), "batch_norm": False})
+        released.body = merged(self.body)
         return released.eval()
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
