@@ -46,7 +46,7 @@ class RandomStart(ReactionDiffusion):
 
 class FixedInfluence(ReactionDiffusion):
     r"""Influence functions :math:`2z/(1+z^2)` for every filter; only the filters learn, their norms
-    :math:`s` included: a filter of norm s acts as a unit one with :math:`s\\phi(sz)`."""
+    :math:`s` included: a filter of norm s acts as a unit one with :math:`s\phi(sz)`."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -56,6 +56,8 @@ class FixedInfluence(ReactionDiffusion):
         fit = torch.linalg.solve(values.T @ values + ridge, values.T)
         self.register_buffer("fit", fit.float(), persistent=False)
         shape = self.weights.shape[:2]
+        # A property can stand in for the parameter: it fails before ``norms`` exist, so that the
+        # base class may register a parameter of this name first.
         del self.weights
         self.norms = nn.Parameter(torch.full(shape, 1 / 40))
 

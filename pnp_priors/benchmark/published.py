@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pnp_priors.benchmark.tasks import Task
+from pnp_priors.benchmark.tasks import Setting, Task
 from pnp_priors.schema import read_yaml_as
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
@@ -32,10 +32,11 @@ class Row(Strict):
     ssim: dict[float, float] = {}
     source: str = Field(min_length=1)
 
-    def is_about(self, prior: str, method: str | None = None) -> bool:
-        """Whether it is the published counterpart of a prior of ours, used in this way."""
+    def is_about(self, prior: str, setting: Setting) -> bool:
+        """Whether it is the published counterpart of a prior of ours, used and measured so."""
         named = self.counterpart is not None and fnmatchcase(prior, self.counterpart)
-        return named and self.counterpart_method in (None, method)
+        usual = setting.blur in (None, "circular")
+        return named and usual and self.counterpart_method in (None, setting.method)
 
 
 class Published(Strict):

@@ -78,7 +78,7 @@ def _beside(cell: Cell, references: Iterable[Row], sources: list[str]) -> str:
     Some images of a set are not compared with a mean over all.
     """
     for row in references:
-        if cell.level in row.psnr and row.is_about(cell.prior, cell.method):
+        if cell.level in row.psnr and row.is_about(cell.prior, cell.setting):
             psnr = row.psnr[cell.level]
             number = sources.index(row.source) + 1
             if cell.limit is not None:

@@ -40,8 +40,7 @@ class Measured:
 
     def is_counterpart(self, row: Row) -> bool:
         """Whether a published row is about this prior, used and measured in this way."""
-        usual = self.setting.blur in (None, "circular")
-        return usual and row.is_about(self.prior, self.setting.method)
+        return row.is_about(self.prior, self.setting)
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,9 @@ def luminance_table(quality: int) -> Tensor:
 
     :raises InputError: another quality.
     """
-    if isinstance(quality, bool) or quality != int(quality) or not 1 <= quality <= 100:
-        raise InputError(f"JPEG quality is a whole number from 1 to 100, got {quality}")
+    number = isinstance(quality, (int, float)) and not isinstance(quality, bool)
+    if not number or not 1 <= quality <= 100 or quality != int(quality):
+        raise InputError(f"JPEG quality is a whole number from 1 to 100, got {quality!r}")
     percent = 5000 // int(quality) if quality < 50 else 200 - 2 * int(quality)
     scaled = (torch.tensor(_LUMINANCE) * percent + 50).div(100, rounding_mode="floor")
     return scaled.clamp(1, 255).float()
@@ -208,6 +209,8 @@ def read_jpeg(path: str | Path) -> tuple[Tensor, Tensor]:
             pixels = np.array(file)
     except (UnidentifiedImageError, SyntaxError) as error:
         raise InputError(f"{path}: not a JPEG file") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too large a JPEG file: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: damaged JPEG file: {error}") from error
     return torch.from_numpy(pixels).float().div(255)[None, None], table

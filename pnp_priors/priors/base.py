@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pnp_priors.errors import InputError, WeightsError
+from pnp_priors.errors import InputError
 from pnp_priors.priors._denoiser import Denoiser
+from pnp_priors.registry import fill
 
 #: how far a network of one noise level scales contrast up to meet a lower one
 LARGEST_GAIN = 16
@@ -90,11 +91,7 @@ class Prior(Denoiser):
 
         :raises WeightsError: nothing fits: another system or other sizes.
         """
-        try:
-            self.load_state_dict(other.state_dict())
-        except RuntimeError as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise WeightsError(f"weights do not fit: {' '.join(lines[1:])}") from error
+        fill(self, other.state_dict())
 
     def mask_gradients(self) -> None:
         """Called after each backward pass; a greedy phase clears what it does not train."""

@@ -113,6 +113,3 @@ class JpegReactionDiffusion(ReactionDiffusion):
         for stage in range(self.active_stages):
             u = project(u - term(255 * u, stage) / 255, box)
         return u
-
-    def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return self._deblock(x, quantisation_box(x, self.table))

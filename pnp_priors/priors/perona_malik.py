@@ -4,7 +4,8 @@ r"""Perona–Malik diffusion with a learned diffusivity.
 
 Valdivia Ortega, Haas, Effland: Learning diffusion functions for image restoration, HAL
 hal-04573661, 2024. Ten iterations share one diffusivity, which is computed anew from each iterate;
-:mod:`pnp_priors.priors._diffusivities` holds the kinds.
+:mod:`pnp_priors.priors._diffusivities` and :mod:`pnp_priors.priors._diffusivity_unet` hold the
+kinds.
 """
 
 from __future__ import annotations
@@ -15,9 +16,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pnp_priors.errors import InputError, UnknownNameError
-from pnp_priors.priors._diffusivities import KINDS
+from pnp_priors.errors import InputError, UnknownNameError, WeightsError
+from pnp_priors.priors._diffusivities import (
+    AdaptiveK,
+    DecreasingExperts,
+    Diffusivity,
+    MonomialExperts,
+    RothBlackExperts,
+    SplineExperts,
+)
+from pnp_priors.priors._diffusivity_unet import UNet
 from pnp_priors.priors.base import Prior
+
+#: kinds of diffusivity, by the name in a card's architecture
+KINDS: dict[str, type[Diffusivity]] = {
+    "ka": AdaptiveK,
+    "splines": SplineExperts,
+    "decreasing": DecreasingExperts,
+    "monomials": MonomialExperts,
+    "roth-black": RothBlackExperts,
+    "unet": UNet,
+}
 
 #: the explicit scheme is stable, and obeys the maximum principle, up to this step
 LARGEST_STEP = 0.25
@@ -87,6 +106,13 @@ class PeronaMalik(Prior):
             "step": self.first_step,
             "sigma_range": list(self.sigma_range),
         }
+
+    def adopt(self, other: Prior) -> None:
+        """Start from a diffusion with the same diffusivity, whatever its level."""
+        same = isinstance(other, PeronaMalik) and other.kind == self.kind
+        if not same or other.arguments()["settings"] != self.arguments()["settings"]:
+            raise WeightsError(f"another diffusivity than {self.kind!r} of this size does not fit")
+        super().adopt(other)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         return {**self.diffusivity.parameter_groups(), "step": [self.step_logit]}

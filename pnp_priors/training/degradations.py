@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pnp_priors.errors import ConfigError
 from pnp_priors.physics.jpeg import BLOCK, luminance_table, simulate
-from pnp_priors.priors.base import Prior
+from pnp_priors.priors.base import Prior, Task
 
 if TYPE_CHECKING:
     from pnp_priors.training.data import PatchSampler
@@ -32,14 +32,19 @@ class Degradation(ABC):
     grid: ClassVar[int]
     #: what a level is, in words
     unit: ClassVar[str]
+    #: the task of a card that it trains
+    task: ClassVar[Task]
     #: the cases of the validation
     levels: Sequence[Any]
 
     @abstractmethod
     def __init__(self, recipe: Recipe) -> None: ...
 
-    def check(self, prior: Prior) -> None:  # noqa: B027 - most networks take any image
+    def check(self, prior: Prior) -> None:
         """:raises ConfigError: a network that is made for something else."""
+        if self.task not in prior.tasks:
+            made = ", ".join(prior.tasks)
+            raise ConfigError(f"data.degradation: the network is for {made}, not for {self.task}")
 
     @abstractmethod
     def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
@@ -60,6 +65,7 @@ class Gaussian(Degradation):
     keys = ("sigma",)
     grid = 1
     unit = "sigma"
+    task = "gaussian"
 
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.data.sigma is not None
@@ -88,6 +94,7 @@ class Jpeg(Degradation):
     keys = ("quality",)
     grid = BLOCK
     unit = "JPEG quality"
+    task = "jpeg"
 
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.data.quality is not None
@@ -96,6 +103,7 @@ class Jpeg(Degradation):
         self.tables = torch.stack([luminance_table(q) for q in range(self.low, self.high + 1)])
 
     def check(self, prior: Prior) -> None:
+        super().check(prior)
         trained = prior.quality_range
         if trained is not None and not trained[0] <= self.low <= self.high <= trained[1]:
             raise ConfigError(

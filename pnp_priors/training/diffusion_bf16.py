@@ -73,7 +73,7 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-class _Influence(torch.autograd.Function):
+class TabulatedFunction(torch.autograd.Function):
     """phi(z) for bfloat16 ``z`` ``[B, N*16, h, w]``, channels last; table ``[N, 2*KEYS]``."""
 
     @staticmethod
@@ -188,7 +188,7 @@ class DiffusionTerms:
             cells = F.pixel_unshuffle(F.pad(padded, (0, right, 0, down)), CELL)
             cells = cells.bfloat16().contiguous(memory_format=torch.channels_last)
             response = F.conv2d(cells, kernel)
-            force = _Influence.apply(response, self.values[stage], self.slopes[stage])
+            force = TabulatedFunction.apply(response, self.values[stage], self.slopes[stage])
             back = F.conv_transpose2d(force, kernel)
             image = F.pixel_shuffle(back, CELL).float()
             return image[..., pad : pad + height, pad : pad + width]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pnp_priors.priors.reaction_diffusion import symmetric_pad
-from pnp_priors.training.diffusion_bf16 import CELL, _Influence, key_values, scatter_index
+from pnp_priors.training.diffusion_bf16 import CELL, TabulatedFunction, key_values, scatter_index
 
 if TYPE_CHECKING:
     from pnp_priors.priors._diffusivities import Experts
@@ -55,7 +55,7 @@ class ExpertSums:
             padded = F.pad(symmetric_pad(u, self.kernel // 2), (0, right, 0, down))
             grid = F.pixel_unshuffle(padded, CELL).bfloat16()
             response = F.conv2d(grid.contiguous(memory_format=torch.channels_last), self.cells)
-            found = _Influence.apply(response, self.values, self.slopes)
+            found = TabulatedFunction.apply(response, self.values, self.slopes)
             rows, columns = found.shape[-2:]
             experts = found.permute(0, 2, 3, 1).reshape(batch, rows, columns, self.experts, -1)
             total = experts.sum(dim=3, dtype=torch.float32).permute(0, 3, 1, 2)

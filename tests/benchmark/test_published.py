@@ -1,6 +1,7 @@
 import pytest
 
 from pnp_priors.benchmark.published import PUBLISHED, Published, published
+from pnp_priors.benchmark.tasks import Setting
 from pnp_priors.errors import ConfigError
 from pnp_priors.schema import parse_as, read_yaml
 
@@ -21,12 +22,14 @@ def test_every_row_has_a_source_and_plausible_numbers() -> None:
 
 def test_a_pattern_makes_one_row_the_counterpart_of_several_priors() -> None:
     rows = published().about("denoising", "BSD68")
-    found = [row.method for row in rows if row.is_about("trd-7x7-s50")]
+    noisy = Setting("denoising", "BSD68")
+    found = [row.method for row in rows if row.is_about("trd-7x7-s50", noisy)]
     assert found == ["TRD 7x7, 5 stages", "TNRD"]
-    assert not any(row.is_about("trd-7x7") for row in rows)
+    assert not any(row.is_about("trd-7x7", noisy) for row in rows)
     levin = published().about("deconvolution", "levin")[0]
-    assert levin.is_about("genericdp", "r-denoise")
-    assert not levin.is_about("genericdp", "hqs")
+    assert levin.is_about("genericdp", Setting("deconvolution", "levin", "r-denoise", "circular"))
+    assert not levin.is_about("genericdp", Setting("deconvolution", "levin", "hqs", "circular"))
+    assert not levin.is_about("genericdp", Setting("deconvolution", "levin", "r-denoise", "valid"))
 
 
 def test_the_goals_of_the_first_priors_are_there() -> None:

@@ -99,7 +99,7 @@ def test_tables_are_those_that_pillow_writes(quality: int) -> None:
     assert luminance_table(quality).flatten().tolist() == file.quantization[0]
 
 
-@pytest.mark.parametrize("quality", [0, 101, -1, 50.5, True])
+@pytest.mark.parametrize("quality", [0, 101, -1, 50.5, True, float("nan"), "10", None])
 def test_qualities_are_1_to_100(quality: float) -> None:
     with pytest.raises(InputError, match="whole number from 1 to 100"):
         luminance_table(quality)  # type: ignore[arg-type]

@@ -577,7 +577,7 @@ def test_hqs_deblurs(prior: Prior, problem: Problem, psnr: Psnr) -> None:
     with torch.no_grad():
         restored = model(problem.y, problem.physics)
     assert restored.shape == problem.clean.shape
-    if "gaussian" in prior.tasks:
+    if "gaussian" in prior.tasks and not prior.blind:
         assert psnr(restored, problem.clean) > psnr(problem.y, problem.clean) + 0.5
     else:  # made for other images than a solver's iterates: the data must not be lost over it
         assert torch.isfinite(restored).all()
@@ -690,9 +690,22 @@ def test_state_and_card_rebuild_the_prior(name: str, prior: Prior) -> None:
     assert yaml.safe_load(yaml.safe_dump(prior.arguments())) == prior.arguments()
 
 
+def one_of_each_architecture() -> list[str]:
+    """Names of which no two differ in their weights or in the level they are trained for alone."""
+    found: dict[str, str] = {}
+    for name in pnp_priors.available():
+        card = pnp_priors.describe(name)
+        shape = {k: v for k, v in card.architecture.items() if k not in ("sigma_range", "quality")}
+        found.setdefault(f"{card.system} {shape}", name)
+    return list(found.values())
+
+
+# Compiling takes up to half a minute, and what it traces is the code, not the weights.
+@pytest.mark.parametrize("name", one_of_each_architecture())
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiles_in_one_graph(prior: Prior, backend: str) -> None:
+def test_compiles_in_one_graph(name: str, backend: str) -> None:
     """Without a C++ compiler: the graph is taken and run as it is."""
+    prior = loaded(name)
     torch._dynamo.reset()
     own = copy.deepcopy(prior)
     compiled = torch.compile(own, backend=backend, fullgraph=True)
@@ -715,17 +728,18 @@ def local(prior: Prior) -> Prior:
     return prior
 
 
-def test_what_depends_on_the_whole_image_refuses_tiles(prior: Prior) -> None:
+def test_what_depends_on_the_whole_image_refuses_tiles(name: str, prior: Prior) -> None:
     """One far pixel counts, so that no halo would do; and to ask for one is a clear error."""
     if prior.receptive_field is not None:
         pytest.skip("can be tiled")
     with pytest.raises(InputError, match="cannot be tiled"):
         _ = prior.halo
-    x = images(prior, 1, 96, 24)
+    x = images(prior, 1, 96, 24).double()
     far = x.clone()
     far[..., 64:, :] = 1 - far[..., 64:, :]
-    change = prior(far, level(prior)) - prior(x, level(prior))
-    assert change[..., :16, :].abs().max() > 1e-7
+    exact = loaded(name, torch.float64)
+    change = exact(far, level(prior)) - exact(x, level(prior))
+    assert change[..., :16, :].abs().max() > 0
 
 
 def test_nothing_outside_of_the_receptive_field_counts(local: Prior) -> None:

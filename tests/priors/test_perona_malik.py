@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pnp_priors import registry
-from pnp_priors.errors import ConfigError, InputError, UnknownNameError
+from pnp_priors.errors import ConfigError, InputError, UnknownNameError, WeightsError
 from pnp_priors.priors._diffusivities import (
-    KINDS,
     AdaptiveK,
     DecreasingExperts,
     Diffusivity,
@@ -21,14 +20,11 @@ from pnp_priors.priors._diffusivities import (
     MonomialExperts,
     RothBlackExperts,
     SplineExperts,
-    UNet,
-    from_cells,
-    pooled_cells,
     squared_gradient,
     standardise,
-    to_cells,
 )
-from pnp_priors.priors.perona_malik import LARGEST_STEP, PeronaMalik, divergence
+from pnp_priors.priors._diffusivity_unet import UNet, from_cells, pooled_cells, to_cells
+from pnp_priors.priors.perona_malik import KINDS, LARGEST_STEP, PeronaMalik, divergence
 
 FIELDS = sorted(name for name, kind in KINDS.items() if issubclass(kind, Experts))
 
@@ -438,3 +434,13 @@ def test_in_eval_mode_the_plain_form_is_used() -> None:
 def test_a_diffusivity_without_arguments_says_so() -> None:
     with pytest.raises(NotImplementedError):
         Diffusivity().arguments()
+
+
+def test_another_diffusivity_is_no_start() -> None:
+    """Splines and decreasing ones have tensors of the same sizes, with other meanings."""
+    splines, other = random_prior("splines"), random_prior("splines", seed=1)
+    splines.adopt(other)
+    assert torch.equal(splines.diffusivity.slopes, other.diffusivity.slopes)
+    for wrong in (random_prior("decreasing"), random_prior("splines", intervals=10)):
+        with pytest.raises(WeightsError, match="another diffusivity than 'splines'"):
+            splines.adopt(wrong)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pnp_priors.errors import InputError
+from pnp_priors.priors.jpeg_diffusion import JpegReactionDiffusion
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
 from pnp_priors.solvers import RDenoise, genericdp, r_denoise
 
@@ -51,6 +52,19 @@ def test_a_step_is_the_diffusion_term_alone(process: ReactionDiffusion) -> None:
         expected = x - process.diffusion(255 * x, stage) / 255
         torch.testing.assert_close(RDenoise(process).prox(x, stage), expected)
         torch.testing.assert_close(RDenoise(process).prox(x, torch.tensor(float(stage))), expected)
+
+
+def test_a_colour_process_steps_on_all_channels() -> None:
+    made = ReactionDiffusion(stages=2, filter_size=3, levels=4, channels=3, filters=10)
+    prior, x = RDenoise(made.double().requires_grad_(False).eval()), image(2, 3)
+    torch.testing.assert_close(prior.prox(x, 1), x - made.diffusion(255 * x, 1) / 255)
+    with pytest.raises(InputError, match="for 3 channels, the image has 1"):
+        prior.prox(image(), 0)
+
+
+def test_a_process_for_jpeg_has_no_steps_of_its_own() -> None:
+    with pytest.raises(InputError, match="JpegReactionDiffusion is for jpeg"):
+        RDenoise(JpegReactionDiffusion(stages=1, filter_size=3))
 
 
 def test_all_steps_are_the_process_without_reaction(process: ReactionDiffusion) -> None:

@@ -91,9 +91,15 @@ def test_a_network_for_another_quality_is_refused(
         Trainer(jpeg(recipe, low, high), data, tmp_path / "run", accelerator="cpu", devices=1)
 
 
-def test_a_network_for_noise_may_be_trained_on_jpeg(recipe: Make) -> None:
-    checked = jpeg(recipe, 10, 40)
-    checked.degradation().check(registry.build("ffdnet", {"depth": 3, "width": 8}))
+def test_a_network_is_trained_on_what_it_is_for(recipe: Make) -> None:
+    """Its card would name the wrong task."""
+    noise = registry.build("ffdnet", {"depth": 3, "width": 8})
+    with pytest.raises(ConfigError, match=r"data\.degradation: the network is for gaussian"):
+        jpeg(recipe, 10, 40).degradation().check(noise)
+    blocks = registry.build("jpeg-reaction-diffusion", {"stages": 1, "filter_size": 3})
+    with pytest.raises(ConfigError, match=r"the network is for jpeg, not for gaussian"):
+        recipe("diffusion").degradation().check(blocks)
+    recipe("diffusion").degradation().check(noise)
 
 
 def test_training_on_jpeg_is_logged_by_quality(recipe: Make, data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
 from pnp_priors.training import diffusion_bf16
-from pnp_priors.training.diffusion_bf16 import CELL, KEYS, DiffusionTerms, _Influence
+from pnp_priors.training.diffusion_bf16 import CELL, KEYS, DiffusionTerms, TabulatedFunction
 
 COMPILER = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
@@ -172,7 +172,7 @@ def responses(count: int, rows: int = 37) -> tuple[Tensor, Tensor, Tensor, Tenso
 def look_up(z: Tensor, grad: Tensor, values: Tensor, slopes: Tensor) -> tuple[Tensor, ...]:
     z, values = z.clone(memory_format=torch.channels_last), values.clone().requires_grad_()
     z.requires_grad_()
-    out = _Influence.apply(z, values, slopes)
+    out = TabulatedFunction.apply(z, values, slopes)
     return out, *torch.autograd.grad(out, (z, values), grad)
 
 
