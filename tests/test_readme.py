@@ -57,3 +57,10 @@ def test_ci_runs_the_second_command_as_it_is_written():
     second = next(line for line in commands if "pytest" in line)
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert second in script.splitlines()
+
+
+def test_links_lead_to_files():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
