@@ -292,23 +292,22 @@ class MonomialExperts(Experts):
 
 
 class RothBlackExperts(Experts):
-    r""":math:`\phi_i(x) = (1 + x^2/2)^{-\alpha_i}` with :math:`\alpha_i > 0` (FoE-RB).
+    r""":math:`\phi_i(x) = (1 + x^2/2)^{-\alpha_i}`, :math:`\alpha_i > 0`, x in [-1, 1] (FoE-RB).
 
-    All of them are positive, hence a learned offset for the sum.
+    The sigmoid's values are centred, :math:`x = 2s - 1`, so that the functions are even in the
+    response, as Roth and Black's are. Sums of uncentred ones hardly fall where responses of both
+    signs are strong; trained so, the diffusivity rose with contrast. All of them are positive,
+    hence a learned offset for the sum.
     """
-
-    signs = (1, -1)
 
     def __init__(self, experts: int = 20, kernel: int = 9) -> None:
         super().__init__(experts, kernel)
-        alpha = torch.full((experts, 1), 4.0)
-        self.log_alpha = nn.Parameter(alpha.log())
-        at_rest = (1 + 0.5**2 / 2) ** -4.0
-        self.bias = nn.Parameter(torch.full((1,), 1.0 - experts * at_rest))
+        self.log_alpha = nn.Parameter(torch.full((experts, 1), 0.5).log())
+        self.bias = nn.Parameter(torch.full((1,), 1.5 - experts))
 
     def offset(self) -> Tensor | float:
         return self.bias
 
     def functions(self, x: Tensor) -> Tensor:
         alpha = self.log_alpha.to(x.dtype).exp()
-        return torch.exp(-alpha * torch.log1p(0.5 * x.square()))
+        return torch.exp(-alpha * torch.log1p(0.5 * (2 * x - 1).square()))
