@@ -16,7 +16,7 @@ from pnp_priors.errors import InputError, PnpPriorsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pnp_priors.benchmark.results import Job
+    from pnp_priors.benchmark.plan import Job
     from pnp_priors.card import Card
 
 app = typer.Typer(

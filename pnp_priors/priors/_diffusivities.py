@@ -24,6 +24,7 @@ def standardise(u: Tensor) -> Tensor:
     """The paper's standardisation layer, with the mean and deviation of images in general.
 
     With those of each image, a pixel would depend on the whole image and tiles would show seams.
+    The paper has it in fields of experts and the U-Net; here KA's network sees the same.
     """
     return (u - 0.5) / 0.25
 
@@ -142,7 +143,7 @@ class AdaptiveK(Diffusivity):
     def contrast(self, u: Tensor) -> Tensor:
         """K of each image, ``[B, 1, 1, 1]``, at least 1, in 0..255 units."""
         mean = self.body(standardise(u)).to(u.dtype).mean(dim=(2, 3))
-        # No autocast: a number in 0..255 units, of which a and so the whole image depends.
+        # No autocast: a number in 0..255 units, on which a and so the whole image depends.
         with torch.autocast(u.device.type, enabled=False):
             return (1 + self.dense(mean) ** 2)[:, :, None, None]
 
