@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,9 @@ class Weights(Strict):
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int
+    dtype: Literal["float32", "float16"] = Field(
+        "float32", description="of the stored numbers; computation is float32"
+    )
 
 
 class Training(Strict):
@@ -34,7 +38,8 @@ class Training(Strict):
     started_from: str | None = None
     finished: bool = Field(description="whether the schedule ran to its end")
     validation_psnr: dict[str, float] = Field(
-        description="dB at sigma*255 or at JPEG quality, on held-out images"
+        description="dB at sigma*255, JPEG quality or scale, on held-out images; of several "
+        "tasks, with that in front"
     )
 
 
@@ -60,6 +65,7 @@ class Card(Strict):
     channels: int
     sigma_range: tuple[float, float]
     quality_range: tuple[int, int] | None = Field(None, description="trained JPEG qualities")
+    scales: tuple[int, ...] | None = Field(None, description="trained scales of super-resolution")
     outside_range: str
     blind: bool
     tasks: list[Literal["gaussian", "jpeg", "super-resolution"]]
@@ -75,13 +81,23 @@ class Card(Strict):
 
     @property
     def trained_for(self) -> str:
-        """The noise levels or the JPEG qualities, in words."""
+        """The noise levels, JPEG qualities and scales, in words."""
+        parts = []
+        if "gaussian" in self.tasks:
+            low, high = (round(255 * s, 2) for s in self.sigma_range)
+            levels = f"{low:g}/255" + (f" to {high:g}/255" if high > low else " alone")
+            parts.append(f"sigma {levels}" + (", blind" if self.blind else ""))
         if self.quality_range is not None:
             first, last = self.quality_range
-            return f"JPEG quality {first}" + (f" to {last}" if last > first else "")
-        low, high = (round(255 * s, 2) for s in self.sigma_range)
-        levels = f"{low:g}/255" + (f" to {high:g}/255" if high > low else " alone")
-        return f"sigma {levels}" + (", blind" if self.blind else "")
+            parts.append(f"JPEG quality {first}" + (f" to {last}" if last > first else ""))
+        if self.scales is not None:
+            parts.append("super-resolution by " + ", ".join(map(str, self.scales)))
+        return "; ".join(parts)
+
+    @property
+    def iterative_verdict(self) -> str:
+        """Whether it suits iterative solvers: the first words of ``iterative_use``."""
+        return re.split("[,:;]", self.iterative_use, maxsplit=1)[0]
 
     def __str__(self) -> str:
         field = "whole image" if self.receptive_field is None else f"{self.receptive_field} pixels"

@@ -85,6 +85,7 @@ def load(
     name: str | Path,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    weights: str | Path | None = None,
 ) -> Prior:
     """A trained prior in eval mode, its parameters frozen; nothing is downloaded.
 
@@ -92,14 +93,30 @@ def load(
         (its weights are in the folder ``weights`` beside the card's folder).
     :param device: where to put it; the CPU by default.
     :param dtype: of its weights and computation; float32 by default.
+    :param weights: a file to use instead of the released weights: DnCNN and FFDNet as KAIR,
+        deepinv or this package save them, ``.pth`` (plain tensors only) or ``.safetensors``. Depth
+        and width are those of the file; name the prior whose noise levels it was trained for.
     :raises UnknownNameError: lists the nearest known names.
-    :raises WeightsError: the weights file is damaged or not the one that its card describes.
+    :raises MissingFileError: there is no such file of ``weights``.
+    :raises WeightsError: the weights file is damaged, or not the one that its card describes, or
+        ``weights`` holds another network: says what was expected and what was found.
     """
+    import torch
+
     card = describe(name)
-    weights = card_path(name).parent.parent / "weights" / card.weights.file
-    prior = build(card.system, card.architecture)
-    fill(prior, read_weights(weights, card.weights.sha256))
+    if weights is None:
+        released = card_path(name).parent.parent / "weights" / card.weights.file
+        prior = build(card.system, card.architecture)
+        fill(prior, read_weights(released, card.weights.sha256))
+    else:
+        from pnp_priors import foreign_weights
+
+        arguments, tensors = foreign_weights.read(Path(weights), card)
+        prior = build(card.system, arguments)
+        fill(prior, tensors)
     prior.requires_grad_(False)
+    if prior.channels_last:
+        prior.to(memory_format=torch.channels_last)
     return prior.to(device=device, dtype=dtype).eval()
 
 

@@ -49,7 +49,7 @@ def work(tmp_path, monkeypatch):
     """A folder with a photo, a kernel and a pipeline, and a prior that needs no weights."""
     real = registry.load
 
-    def load(name, device=None, dtype=None):
+    def load(name, device=None, dtype=None, weights=None):
         return Still() if name in {"genericdp", "ffdnet-gray"} else real(name)
 
     monkeypatch.setattr(registry, "load", load)

@@ -63,6 +63,18 @@ def test_a_card_prints_what_a_user_wants_to_know(name: str) -> None:
         assert result.dataset in text
 
 
+def test_a_card_of_several_tasks_names_the_levels_of_each() -> None:
+    card = pnp_priors.describe("ffdnet-gray")
+    one = card.model_copy(update={"sigma_range": (0.0, 55 / 255), "blind": True})
+    assert one.trained_for == "sigma 0/255 to 55/255, blind"
+    tasks = ["gaussian", "jpeg", "super-resolution"]
+    three = one.model_copy(update={"tasks": tasks, "quality_range": (5, 99), "scales": (2, 3, 4)})
+    assert three.trained_for == (
+        "sigma 0/255 to 55/255, blind; JPEG quality 5 to 99; super-resolution by 2, 3, 4"
+    )
+    assert three.trained_for in str(three)
+
+
 @pytest.mark.parametrize("function", [pnp_priors.load, pnp_priors.describe])
 @pytest.mark.parametrize(
     ("name", "nearest"),

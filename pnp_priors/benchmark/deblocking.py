@@ -36,7 +36,6 @@ from pnp_priors.benchmark.metrics import SCORING, Score, score
 from pnp_priors.benchmark.tasks import Setting, known
 from pnp_priors.errors import InputError
 from pnp_priors.priors.base import Prior
-from pnp_priors.priors.jpeg_diffusion import JpegReactionDiffusion
 from pnp_priors.training.data import read_image
 
 
@@ -135,7 +134,7 @@ def solve(
     gray = SETS[setting.dataset].read(problem)
     decoded, table = compress(gray, int(level))
     y = as_tensor(decoded)
-    if isinstance(prior, JpegReactionDiffusion):
+    if prior.takes_table:
         restored = prior(y.to(device), table=table.to(device))
     else:
         restored = prior(y.to(device))

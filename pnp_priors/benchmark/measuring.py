@@ -79,6 +79,8 @@ def trained_levels(card: Card, task: Task, levels: Sequence[float]) -> list[floa
     if task == "deblocking" and card.quality_range is not None:
         first, last = card.quality_range
         return [level for level in levels if first <= level <= last]
+    if task == "super-resolution" and card.scales is not None:
+        return [level for level in levels if level in card.scales]
     return list(levels)
 
 

@@ -184,7 +184,7 @@ def build(pipeline: Deconvolution, device: str | torch.device | None = None) -> 
             f"prior.name: {card.name} is trained for {', '.join(card.tasks)}, "
             "a solver needs a prior trained for noise (gaussian)"
         )
-    prior = registry.load(pipeline.prior.name)
+    prior = registry.load(pipeline.prior.name, weights=pipeline.prior.weights)
     try:
         return Restorer(pipeline, prior, kernel).to(device or "cpu").eval()
     except (RuntimeError, AssertionError) as error:

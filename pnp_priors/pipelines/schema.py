@@ -49,6 +49,11 @@ class Noise(Strict):
 
 class PriorChoice(Strict):
     name: str = Field(default="genericdp", description="one of `pnp-priors list`")
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a DnCNN's or FFDNet's file, as KAIR or deepinv saves it, for that prior",
+    )
 
 
 class Solver(Strict):
@@ -91,4 +96,4 @@ class Deconvolution(Strict):
 TASKS: dict[str, type[Deconvolution]] = {"deconvolution": Deconvolution}
 
 #: keys whose values are paths that are read: those in a file are relative to that file
-PATHS = ("kernel.file", "input", "example.blurred", "example.sharp", "output")
+PATHS = ("kernel.file", "prior.weights", "input", "example.blurred", "example.sharp", "output")

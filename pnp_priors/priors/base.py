@@ -41,6 +41,12 @@ class Prior(Denoiser):
     tasks: tuple[Task, ...] = ("gaussian",)
     #: trained JPEG qualities ``(low, high)``; ``None`` for a prior that is for other tasks
     quality_range: tuple[int, int] | None = None
+    #: whether its convolutions run faster with the channels of a pixel side by side in memory
+    channels_last: bool = False
+    #: whether it takes the quantisation table of a JPEG image: ``forward(x, table=…)``
+    takes_table: bool = False
+    #: trained scales of super-resolution; ``None`` for a prior that is for other tasks
+    scales: tuple[int, ...] | None = None
 
     def __init__(
         self, channels: int, sigma_range: tuple[float, float], blind: bool = False

@@ -8,16 +8,20 @@ Kadkhodaie, Simoncelli, Fernandez-Granda, ICLR 2020.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
+import torch
 from torch import Tensor, nn
 
+from pnp_priors.errors import InputError, WeightsError
 from pnp_priors.priors._batch_norm import ScaleNorm2d, merged
-from pnp_priors.priors.base import Prior
+from pnp_priors.priors._convolutions import chain
+from pnp_priors.priors.base import Prior, Task
 
 
 class DnCNN(Prior):
-    r"""DnCNN for one noise level (-S), or blind for a range of them (-B).
+    r"""DnCNN for one noise level (-S), blind for a range of them (-B), or for other tasks too (-3).
 
     :param channels: 1 or 3.
     :param depth: number of 3×3 convolutions (paper: 17 for one level, 20 for a blind network).
@@ -28,7 +32,14 @@ class DnCNN(Prior):
         :meth:`for_release` merges it into the convolutions.
     :param blind: whether one network serves the whole range and ignores sigma.
     :param sigma_range: trained noise levels in [0, 1] units; equal where it is a single one.
+    :param tasks: what it is trained for: ``gaussian``; with ``blind`` also ``jpeg`` (of decoded
+        images) and ``super-resolution`` (of their bicubic enlargement).
+    :param quality_range: trained JPEG qualities ``(low, high)``, for ``jpeg``.
+    :param scales: trained scales, for ``super-resolution``.
+    :raises InputError: tasks, qualities and scales that do not belong together.
     """
+
+    channels_last = True
 
     def __init__(
         self,
@@ -39,8 +50,15 @@ class DnCNN(Prior):
         batch_norm: bool = False,
         blind: bool = False,
         sigma_range: tuple[float, float] = (25 / 255, 25 / 255),
+        tasks: Sequence[Task] = ("gaussian",),
+        quality_range: tuple[int, int] | None = None,
+        scales: Sequence[int] | None = None,
     ) -> None:
         super().__init__(channels, sigma_range, blind)
+        self.tasks = tuple(tasks)
+        self.quality_range = None if quality_range is None else (quality_range[0], quality_range[1])
+        self.scales = None if scales is None else tuple(scales)
+        self._check_tasks()
         self.depth, self.width = depth, width
         self.bias, self.batch_norm = bias, batch_norm
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=bias), nn.ReLU()]
@@ -61,6 +79,20 @@ class DnCNN(Prior):
         assert isinstance(last, nn.Conv2d)
         nn.init.zeros_(last.weight)  # an untrained network is the identity
 
+    def _check_tasks(self) -> None:
+        known: tuple[Task, ...] = get_args(Task)
+        if not self.tasks or not set(self.tasks) <= set(known):
+            raise InputError(f"tasks are some of {', '.join(known)}, got {list(self.tasks)}")
+        if self.tasks != ("gaussian",) and not self.blind:
+            raise InputError(f"tasks {list(self.tasks)} need 'blind: true'")
+        for task, key, given in (
+            ("jpeg", "quality_range", self.quality_range),
+            ("super-resolution", "scales", self.scales),
+        ):
+            if (task in self.tasks) != (given is not None):
+                verb = "needs" if given is None else "is missing for"
+                raise InputError(f"task {task!r} {verb} {key!r}")
+
     @property
     def receptive_field(self) -> int:
         return 2 * self.depth + 1
@@ -74,6 +106,9 @@ class DnCNN(Prior):
             "batch_norm": self.batch_norm,
             "blind": self.blind,
             "sigma_range": list(self.sigma_range),
+            "tasks": list(self.tasks),
+            "quality_range": None if self.quality_range is None else list(self.quality_range),
+            "scales": None if self.scales is None else list(self.scales),
         }
 
     def for_release(self) -> DnCNN:
@@ -84,5 +119,38 @@ class DnCNN(Prior):
         released.body = merged(self.body)
         return released.eval()
 
+    @torch.no_grad()
+    def adopt(self, other: Prior) -> None:
+        """Start from another DnCNN of this width that is no deeper and has no normalisation.
+
+        The function stays the same where this network has more layers (identities, which a ReLU
+        does not change after another one) or additive constants (zeros); it changes where the
+        other's constants are dropped. A colour network starts from the mean of its channels.
+        """
+        if not isinstance(other, DnCNN) or other.batch_norm or self.batch_norm:
+            return super().adopt(other)
+        fits = other.width == self.width and other.depth <= self.depth
+        if not fits or other.channels not in (1, self.channels):
+            raise WeightsError(
+                f"a DnCNN of {self.depth} layers, {self.width} wide, for {self.channels} channels "
+                f"cannot start from one of {other.depth}, {other.width} wide, for {other.channels}"
+            )
+        mine, theirs = (
+            [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
+            for network in (self, other)
+        )
+        for target, source in zip([*mine[: other.depth - 1], mine[-1]], theirs, strict=True):
+            repeats = [
+                a // b for a, b in zip(target.weight.shape, source.weight.shape, strict=True)
+            ]
+            target.weight.copy_(source.weight.repeat(repeats) / repeats[1])
+            if target.bias is not None:
+                given = torch.zeros(()) if source.bias is None else source.bias
+                target.bias.copy_(given.expand(len(source.weight)).repeat(repeats[0]))
+        for target in mine[other.depth - 1 : -1]:
+            nn.init.dirac_(target.weight)
+            if target.bias is not None:
+                nn.init.zeros_(target.bias)
+
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return x - self.body(x)
+        return x - chain(self.body, x)

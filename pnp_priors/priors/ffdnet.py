@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pnp_priors.priors._batch_norm import merged
+from pnp_priors.priors._convolutions import chain
 from pnp_priors.priors.base import Prior
 
 
@@ -35,6 +36,7 @@ class FFDNet(Prior):
     """
 
     size_multiple = 2
+    channels_last = True
 
     def __init__(
         self,
@@ -106,5 +108,5 @@ class FFDNet(Prior):
             )
             level = F.avg_pool2d(level, 2)
         features = torch.cat([small, level], dim=1)
-        out = F.pixel_shuffle(self.body(features), 2)[..., :height, :width]
+        out = F.pixel_shuffle(chain(self.body, features), 2)[..., :height, :width]
         return x - out if self.residual else out

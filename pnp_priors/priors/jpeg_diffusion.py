@@ -41,6 +41,7 @@ class JpegReactionDiffusion(ReactionDiffusion):
 
     size_multiple = BLOCK
     tasks: tuple[Task, ...] = ("jpeg",)
+    takes_table = True
 
     def __init__(
         self,

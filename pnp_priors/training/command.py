@@ -70,7 +70,7 @@ def train(
     from pnp_priors.training.loop import Trainer
     from pnp_priors.training.release import release
 
-    trainers = {"adam": Trainer, "lbfgs": LbfgsTrainer}
+    trainers = {"adam": Trainer, "muon": Trainer, "lbfgs": LbfgsTrainer}
 
     columns = (
         TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""What is done to clean images before a prior restores them: the task that a recipe trains.
+"""What is done to clean images before a prior restores them: the tasks that a recipe trains.
 
 A recipe names one in ``data.degradation`` and gives the keys that it lists; keys of the others are
 refused. Each draws everything random from the sampler's generator, so that a checkpoint continues
@@ -7,6 +7,7 @@ with the same images.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pnp_priors.errors import ConfigError
+from pnp_priors.physics import bicubic
 from pnp_priors.physics.jpeg import BLOCK, luminance_table, simulate
 from pnp_priors.priors.base import Prior, Task
 
@@ -30,10 +32,13 @@ class Degradation(ABC):
     keys: ClassVar[tuple[str, ...]]
     #: patches are whole multiples of this
     grid: ClassVar[int]
-    #: what a level is, in words
+    #: pixels around a patch that it looks at: clean patches come with them, degraded ones without
+    margin: ClassVar[int] = 0
+    #: what a level is, in words, and in short in front of one where there are several kinds
     unit: ClassVar[str]
-    #: the task of a card that it trains
-    task: ClassVar[Task]
+    symbol: ClassVar[str] = ""
+    #: the tasks of a card that it trains
+    tasks: ClassVar[tuple[Task, ...]]
     #: the cases of the validation
     levels: Sequence[Any]
 
@@ -41,22 +46,45 @@ class Degradation(ABC):
     def __init__(self, recipe: Recipe) -> None: ...
 
     def check(self, prior: Prior) -> None:
-        """:raises ConfigError: a network that is made for something else."""
-        if self.task not in prior.tasks:
-            made = ", ".join(prior.tasks)
-            raise ConfigError(f"data.degradation: the network is for {made}, not for {self.task}")
+        """:raises ConfigError: a network that is made for something else, or for more."""
+        for wrong, words in (
+            (set(self.tasks) - set(prior.tasks), "not for"),
+            (set(prior.tasks) - set(self.tasks), "none of these trains it for"),
+        ):
+            if wrong:
+                made = ", ".join(prior.tasks)
+                raise ConfigError(
+                    f"data.degradation: the network is for {made}, {words} "
+                    f"{', '.join(sorted(wrong))}"
+                )
+        self.check_levels(prior)
+
+    def check_levels(self, prior: Prior) -> None:  # noqa: B027
+        """:raises ConfigError: a network that is made for other levels."""
 
     @abstractmethod
     def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
-        """Degraded patches and the noise levels ``[B]`` that the prior is told (0 for none)."""
+        """Degraded patches and the noise levels ``[B]`` that the prior is told (0 for none).
+
+        :param clean: ``[B, C, P + 2*margin, P + 2*margin]`` in [0, 1].
+        :returns: the degraded patches ``[B, C, P, P]``.
+        """
 
     @abstractmethod
     def at(self, clean: Tensor, level: Any, seed: int) -> tuple[Tensor, float]:
-        """One validation image ``[1, C, H, W]`` degraded at a level, and its noise level."""
+        """One validation image ``[1, C, H, W]`` degraded at a level, and its noise level.
+
+        Rows and columns beyond whole multiples of what the level asks for are cut off.
+        """
 
     @abstractmethod
     def label(self, level: Any) -> str:
         """The level as logs and cards name it."""
+
+
+def inside(patches: Tensor, margin: int) -> Tensor:
+    """Patches ``[..., P + 2*margin, P + 2*margin]`` without their margin."""
+    return patches[..., margin:-margin, margin:-margin] if margin else patches
 
 
 class Gaussian(Degradation):
@@ -65,7 +93,8 @@ class Gaussian(Degradation):
     keys = ("sigma",)
     grid = 1
     unit = "sigma"
-    task = "gaussian"
+    symbol = "sigma "
+    tasks = ("gaussian",)
 
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.data.sigma is not None
@@ -94,7 +123,8 @@ class Jpeg(Degradation):
     keys = ("quality",)
     grid = BLOCK
     unit = "JPEG quality"
-    task = "jpeg"
+    symbol = "q "
+    tasks = ("jpeg",)
 
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.data.quality is not None
@@ -102,8 +132,7 @@ class Jpeg(Degradation):
         self.levels = recipe.validation_qualities or sorted({self.low, self.high})
         self.tables = torch.stack([luminance_table(q) for q in range(self.low, self.high + 1)])
 
-    def check(self, prior: Prior) -> None:
-        super().check(prior)
+    def check_levels(self, prior: Prior) -> None:
         trained = prior.quality_range
         if trained is not None and not trained[0] <= self.low <= self.high <= trained[1]:
             raise ConfigError(
@@ -123,4 +152,94 @@ class Jpeg(Degradation):
         return str(level)
 
 
-DEGRADATIONS: dict[str, type[Degradation]] = {"gaussian": Gaussian, "jpeg": Jpeg}
+class SuperResolution(Degradation):
+    """The bicubic enlargement of a bicubic reduction, by a scale drawn for each patch.
+
+    As super-resolution is measured (:mod:`pnp_priors.benchmark.super_resolution`): antialiased,
+    the reduced image rounded to 8 bits.
+    """
+
+    keys = ("scale",)
+    # Of all scales that are allowed. The margin is as wide as an image's border is felt at scale
+    # 4, the far tails of the cubic function aside: a patch shows what is inside of images.
+    grid = 12
+    margin = 12
+    unit = "scale"
+    symbol = "x"
+    tasks = ("super-resolution",)
+
+    def __init__(self, recipe: Recipe) -> None:
+        assert recipe.data.scale is not None
+        self.scales = recipe.data.scale
+        self.levels = self.scales
+
+    def check_levels(self, prior: Prior) -> None:
+        if prior.scales is not None and not set(self.scales) <= set(prior.scales):
+            raise ConfigError(
+                f"data.scale: the network is for {list(prior.scales)}, got {list(self.scales)}"
+            )
+
+    def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
+        blurred = clean.clone()
+        chosen = sampler.integers(clean.shape[0], len(self.scales))
+        for index, scale in enumerate(self.scales):
+            rows = (chosen == index).nonzero()[:, 0]
+            blurred[rows] = bicubic.simulate(clean[rows], scale)
+        return inside(blurred, self.margin), clean.new_zeros(clean.shape[0])
+
+    def at(self, clean: Tensor, level: int, seed: int) -> tuple[Tensor, float]:
+        height, width = (size // level * level for size in clean.shape[-2:])
+        return bicubic.simulate(clean[..., :height, :width], level), 0.0
+
+    def label(self, level: int) -> str:
+        return str(level)
+
+
+class Mixed(Degradation):
+    """Noise, super-resolution or JPEG, drawn for each patch with equal chances: DnCNN-3.
+
+    Zhang et al., IEEE TIP 26(7), 2017, section IV-A; which share each kind has is not said there.
+    """
+
+    _kinds: ClassVar[tuple[type[Degradation], ...]] = (Gaussian, SuperResolution, Jpeg)
+    keys = tuple(key for kind in _kinds for key in kind.keys)
+    grid = math.lcm(*(kind.grid for kind in _kinds))
+    margin = max(kind.margin for kind in _kinds)
+    unit = "level"
+    tasks = tuple(task for kind in _kinds for task in kind.tasks)
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.parts = [kind(recipe) for kind in self._kinds]
+        self.levels = [(part, level) for part in self.parts for level in part.levels]
+
+    def check_levels(self, prior: Prior) -> None:
+        for part in self.parts:
+            part.check_levels(prior)
+
+    def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
+        degraded = inside(clean, self.margin).clone()
+        sigma = clean.new_zeros(clean.shape[0])
+        chosen = sampler.integers(clean.shape[0], len(self.parts))
+        for index, part in enumerate(self.parts):
+            rows = (chosen == index).nonzero()[:, 0]
+            if not len(rows):
+                continue
+            patches = inside(clean[rows], self.margin - part.margin)
+            degraded[rows], sigma[rows] = part.degrade(patches, sampler)
+        return degraded, sigma
+
+    def at(self, clean: Tensor, level: tuple[Degradation, Any], seed: int) -> tuple[Tensor, float]:
+        part, its_level = level
+        return part.at(clean, its_level, seed)
+
+    def label(self, level: tuple[Degradation, Any]) -> str:
+        part, its_level = level
+        return part.symbol + part.label(its_level)
+
+
+DEGRADATIONS: dict[str, type[Degradation]] = {
+    "gaussian": Gaussian,
+    "jpeg": Jpeg,
+    "super-resolution": SuperResolution,
+    "mixed": Mixed,
+}

@@ -21,12 +21,14 @@ import yaml
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pnp_priors.errors import ConfigError, InputError, MissingExtraError
+from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
 from pnp_priors.priors.base import Prior
 from pnp_priors.registry import build, describe, load
 from pnp_priors.training.allocator import keep_freed_memory
 from pnp_priors.training.data import PatchSampler, image_files, read_image
+from pnp_priors.training.degradations import inside
 from pnp_priors.training.losses import LOSSES
+from pnp_priors.training.muon import Muon
 from pnp_priors.training.recipe import Phase, Recipe
 
 LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
@@ -119,7 +121,8 @@ class Trainer:
         network.prepare_training(recipe.precision == "bfloat16")
         train, validation = load_images(recipe, data, network.channels)
         seed = recipe.seed + 1000 * self.fabric.global_rank
-        self.sampler = PatchSampler(train, recipe.data.patch, seed, self.device)
+        side = recipe.data.patch + 2 * self.degradation.margin
+        self.sampler = PatchSampler(train, side, seed, self.device)
         self.images = len(train)
         self.validation = [torch.tensor(i).float().div(255) for i in validation]
         if recipe.channels_last:
@@ -179,10 +182,17 @@ class Trainer:
             self.save()
         return self.progress >= 1.0
 
-    @staticmethod
-    def _warm_start(network: Prior, name: str) -> str:
+    def _warm_start(self, network: Prior, name: str) -> str:
         """Fill in a trained prior's weights; what they were, for the card."""
-        card = describe(name)
+        try:
+            card = describe(name)
+        except UnknownNameError as error:
+            if name != self.recipe.warm_start:
+                raise
+            raise ConfigError(
+                f"recipe {self.recipe.name!r} starts from {name!r}, which is not released: train "
+                "that first and give its card with --start-from"
+            ) from error
         network.adopt(load(name))
         return (
             f"{card.name}: {card.training.megapixels_seen:g} million pixels by "
@@ -191,13 +201,12 @@ class Trainer:
 
     def _make_optimizer(self, network: Prior) -> torch.optim.Optimizer:
         settings = self.recipe.optimizer
-        return torch.optim.Adam(
-            [
-                {"params": parameters, "lr": settings.lr[name], "group": name}
-                for name, parameters in network.parameter_groups().items()
-            ],
-            betas=settings.betas,
-        )
+        groups = [
+            {"params": parameters, "lr": settings.lr[name], "group": name}
+            for name, parameters in network.parameter_groups().items()
+        ]
+        kind = {"adam": torch.optim.Adam, "muon": Muon}[settings.name]
+        return kind(groups, betas=settings.betas)
 
     def _check_groups(self, network: Prior) -> None:
         groups, given = set(network.parameter_groups()), set(self.recipe.optimizer.lr)
@@ -230,7 +239,7 @@ class Trainer:
         noisy, sigma = self.degradation.degrade(clean, self.sampler)
         if self.recipe.channels_last:
             noisy = noisy.to(memory_format=torch.channels_last)
-        return clean, sigma, noisy
+        return inside(clean, self.degradation.margin), sigma, noisy
 
     def loss(self, clean: Tensor, sigma: Tensor, noisy: Tensor) -> Tensor:
         """The recipe's loss of a batch, a scalar."""
@@ -292,7 +301,8 @@ class Trainer:
             for index, clean in enumerate(self.validation):
                 noisy, sigma = self.degradation.at(clean[None], level, seed=index)
                 restored = network(noisy.to(self.device), sigma)[0].cpu().clamp(0, 1)
-                error = (restored - clean).double().square().mean().item()
+                height, width = restored.shape[-2:]
+                error = (restored - clean[:, :height, :width]).double().square().mean().item()
                 values.append(-10 * math.log10(max(error, 1e-12)))
             scores[self.degradation.label(level)] = round(sum(values) / len(values), 3)
         self.state.validation = scores
@@ -335,7 +345,8 @@ class Trainer:
         os.replace(partial, self.checkpoint)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        # Each tensor goes where its owner is; Adam counts its steps on the CPU.
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         try:
             self.state = Progress(**state["progress"])
             if self.state.phase >= 0:
@@ -347,4 +358,8 @@ class Trainer:
             raise ConfigError(
                 f"{self.checkpoint} belongs to another recipe; use another run folder"
             ) from error
-        self.sampler.generator.set_state(state["generator"].cpu())
+        try:
+            self.sampler.generator.set_state(state["generator"])
+        except RuntimeError:
+            # From another kind of device (GPU, CPU), whose generator cannot go on here.
+            self.sampler.generator.manual_seed(self.recipe.seed + self.state.step)

@@ -32,9 +32,14 @@ class Data(Strict):
     batch: int = Field(ge=1)
     degradation: str = "gaussian"
     sigma: tuple[float, float] | None = Field(
-        None, description="gaussian: range of noise levels, in 0..1 units"
+        None, description="gaussian, mixed: range of noise levels, in 0..1 units"
     )
-    quality: tuple[int, int] | None = Field(None, description="jpeg: range of qualities, 1..100")
+    quality: tuple[int, int] | None = Field(
+        None, description="jpeg, mixed: range of qualities, 1..100"
+    )
+    scale: tuple[int, ...] | None = Field(
+        None, description="super-resolution, mixed: some of 2, 3, 4"
+    )
 
     @field_validator("sigma")
     @classmethod
@@ -48,6 +53,13 @@ class Data(Strict):
     def _is_quality(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
         if value is not None and not 1 <= value[0] <= value[1] <= 100:
             raise ValueError(f"JPEG qualities are 1 to 100, the lower first, got {list(value)}")
+        return value
+
+    @field_validator("scale")
+    @classmethod
+    def _are_scales(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and (not value or list(value) != sorted({2, 3, 4} & {*value})):
+            raise ValueError(f"scales are some of 2, 3, 4 in this order, got {list(value)}")
         return value
 
     @field_validator("degradation")
@@ -70,7 +82,7 @@ class Data(Strict):
 
 
 class Optimizer(Strict):
-    name: Literal["adam", "lbfgs"] = "adam"
+    name: Literal["adam", "muon", "lbfgs"] = "adam"
     lr: dict[str, float] = Field(description="learning rate per parameter group of the system")
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = Field(200, ge=0)
@@ -127,6 +139,9 @@ class Recipe(Strict):
     ema: float = Field(0.999, ge=0, lt=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
+    weights_dtype: Literal["float32", "float16"] = Field(
+        "float32", description="of the released file; float16 halves it"
+    )
     seed: int = 0
     warm_start: str | None = Field(None, description="name or card of a prior to start from")
     validate_every: int = Field(1000, ge=1, description="steps between validations and checkpoints")
@@ -170,8 +185,9 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _levels_to_weigh(self) -> Recipe:
-        if self.level_weight and self.data.sigma is None:
-            raise ValueError(f"level_weight: {self.data.degradation!r} has no noise levels")
+        kind = self.data.degradation
+        if self.level_weight and DEGRADATIONS[kind].tasks != ("gaussian",):
+            raise ValueError(f"level_weight: {kind!r} has no noise levels to weigh every image by")
         return self
 
     def degradation(self) -> Degradation:

@@ -43,14 +43,14 @@ def write_card(card: Card, path: Path) -> None:
     write_atomically(path, text.encode())
 
 
-#: how a prior for JPEG images meets other qualities, in words
+#: how a prior that takes a JPEG image's table meets other qualities, in words
 OUTSIDE_QUALITY = "the file's own table bounds what is restored; the filters stay as trained"
 
 
 def outside_range(prior: Prior) -> str:
     """How :meth:`pnp_priors.priors.base.Prior.forward` meets other levels, in words."""
     low, high = prior.sigma_range
-    if prior.quality_range:
+    if prior.takes_table:
         return OUTSIDE_QUALITY
     if prior.blind:
         return "blind: sigma is ignored"
@@ -68,7 +68,8 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
     """Write the averaged weights as safetensors and their card; both are named by the recipe."""
     recipe, state = trainer.recipe, trainer.state
     prior = trainer.averaged.for_release().cpu().float()
-    content = to_safetensors({k: v.contiguous() for k, v in prior.state_dict().items()})
+    dtype = getattr(torch, recipe.weights_dtype)
+    content = to_safetensors({k: v.to(dtype).contiguous() for k, v in prior.state_dict().items()})
     card = Card(
         name=recipe.name,
         title=recipe.card.title,
@@ -77,6 +78,7 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
         channels=prior.channels,
         sigma_range=prior.sigma_range,
         quality_range=prior.quality_range,
+        scales=prior.scales,
         outside_range=outside_range(prior),
         blind=prior.blind,
         tasks=list(prior.tasks),
@@ -86,6 +88,7 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
             file=f"{recipe.name}.safetensors",
             sha256=hashlib.sha256(content).hexdigest(),
             bytes=len(content),
+            dtype=recipe.weights_dtype,
         ),
         licence=recipe.card.licence,
         paper=recipe.card.paper,

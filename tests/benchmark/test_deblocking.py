@@ -12,6 +12,7 @@ from pnp_priors.benchmark.deblocking import SETS, compress, problems, solve
 from pnp_priors.benchmark.measuring import measure
 from pnp_priors.benchmark.tasks import Setting
 from pnp_priors.physics.jpeg import luminance_table, simulate
+from pnp_priors.priors.dncnn import DnCNN
 from pnp_priors.priors.jpeg_diffusion import JpegReactionDiffusion
 
 CLASSIC5 = Setting("deblocking", "classic5")
@@ -61,6 +62,20 @@ def test_other_priors_get_the_image_alone(data: Path, smoother, monkeypatch) -> 
     monkeypatch.setattr(smoother, "blind", True)
     scores = measure(smoother, problems(data, CLASSIC5), CLASSIC5, 10)
     assert [s.image for s in scores] == ["baboon.png", "lena.png"]
+
+
+def test_a_blind_network_of_several_tasks_gets_the_image_alone(data: Path) -> None:
+    prior = DnCNN(
+        depth=3, width=8, blind=True, tasks=["gaussian", "jpeg"], quality_range=(5, 99)
+    ).eval()
+    torch.nn.init.constant_(prior.body[-1].bias, -0.1)  # type: ignore[arg-type]
+    file = problems(data, CLASSIC5)[0]
+    decoded, _ = compress(np.asarray(Image.open(file)), 10)
+    brighter = (decoded / 255 + 0.1).clip(0, 1)
+    expected = peak_signal_noise_ratio(np.asarray(Image.open(file)) / 255, brighter)
+    with torch.no_grad():
+        result = solve(file, prior, CLASSIC5, 10)
+    assert result.psnr == pytest.approx(expected, abs=1e-4)
 
 
 def test_sets_are_read_as_stated(data: Path) -> None:

@@ -42,6 +42,28 @@ def test_the_goals_of_the_first_priors_are_there() -> None:
     assert published().about("denoising", "levin") == []
 
 
+def test_the_goals_of_the_cnn_family_are_attached_to_its_priors() -> None:
+    """Issue 4's table and the DnCNN paper's tables II and V."""
+
+    def goal(prior: str, setting: Setting) -> dict[float, float]:
+        rows = published().about(setting.task, setting.dataset)
+        (found,) = [row.psnr for row in rows if row.is_about(prior, setting)]
+        return found
+
+    noisy = Setting("denoising", "BSD68")
+    assert goal("dncnn-3", noisy) == {15: 31.46, 25: 29.02, 50: 26.10}
+    assert goal("dncnn-b", noisy) == {15: 31.61, 25: 29.16, 50: 26.23}
+    for name in ("dncnn-s15", "dncnn-s25", "dncnn-s50"):
+        assert goal(name, noisy) == {15: 31.73, 25: 29.23, 50: 26.23}
+    assert goal("bf-dncnn", noisy) == {15: 31.58, 25: 29.12, 50: 26.19}
+    classic5, live1 = (Setting("deblocking", name) for name in ("classic5", "LIVE1"))
+    assert goal("dncnn-3", classic5) == {10: 29.40, 20: 31.63, 30: 32.91, 40: 33.77}
+    assert goal("dncnn-3", live1) == {10: 29.19, 20: 31.59, 30: 32.98, 40: 33.96}
+    set5, set14 = (Setting("super-resolution", name, "direct") for name in ("Set5", "Set14"))
+    assert goal("dncnn-3", set5) == {2: 37.58, 3: 33.75, 4: 31.40}
+    assert goal("dncnn-3", set14) == {2: 33.03, 3: 29.81, 4: 28.04}
+
+
 def test_a_row_without_source_or_with_a_wrong_key_is_refused() -> None:
     content = read_yaml(PUBLISHED)
     del content["rows"][0]["source"]

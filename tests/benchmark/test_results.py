@@ -128,6 +128,36 @@ def test_the_shipped_plan_is_valid_and_covers_the_released_priors() -> None:
     assert len({job.key for job in found}) == len(found)
 
 
+def test_the_shipped_plan_measures_a_network_of_three_tasks_in_all(
+    cards: Callable[..., Path],
+) -> None:
+    cards(
+        "dncnn-3",
+        sigma_range=[0.0, 55 / 255],
+        blind=True,
+        tasks=["gaussian", "jpeg", "super-resolution"],
+        quality_range=[5, 99],
+        scales=[2, 3, 4],
+    )
+    cards("half", tasks=["jpeg", "super-resolution"], quality_range=[15, 30], scales=[3])
+    found: dict[tuple[str, str, str | None], list[float]] = {}
+    for job in jobs(plan.plan()):
+        key = job.card.name, job.setting.dataset, job.setting.method
+        found.setdefault(key, []).append(job.level)
+    scales = [2, 3, 4]
+    qualities = [10, 20, 30, 40]
+    assert found == {
+        ("dncnn-3", "BSD68", None): [5, 15, 25, 50],
+        ("dncnn-3", "BSD68-half", None): qualities,
+        ("dncnn-3", "classic5", None): qualities,
+        ("dncnn-3", "LIVE1", None): qualities,
+        ("dncnn-3", "Set5", "direct"): scales,
+        ("dncnn-3", "Set14", "direct"): scales,
+        **{("half", name, None): [20, 30] for name in ("BSD68-half", "classic5", "LIVE1")},
+        **{("half", name, "direct"): [3] for name in ("Set5", "Set14")},
+    }
+
+
 def test_nothing_is_measured_twice(machine: Machine, cards: Callable[..., Path]) -> None:
     assert machine.run() == ALL
     first = machine.path.read_text()

@@ -21,6 +21,7 @@ from pnp_priors.benchmark.super_resolution import (
 )
 from pnp_priors.benchmark.tasks import Setting
 from pnp_priors.errors import InputError, MissingFileError
+from pnp_priors.priors.dncnn import DnCNN
 
 HQS = Setting("super-resolution", "Set5", "hqs")
 SCALES = (2, 3, 4)
@@ -65,6 +66,15 @@ def test_the_input_is_the_bicubic_enlargement_and_the_border_is_left_out(
         data_range=255,
     )
     assert result.degraded_ssim == pytest.approx(similarity, abs=1e-5)
+
+
+def test_a_blind_network_takes_the_enlargement_without_sigma(data: Path) -> None:
+    prior = DnCNN(
+        depth=3, width=8, blind=True, tasks=["gaussian", "super-resolution"], scales=[2, 3, 4]
+    ).eval()  # untrained: the identity
+    direct = Setting("super-resolution", "Set5", "direct")
+    result = solve(problems(data, direct)[0], prior, direct, 3)
+    assert result.psnr == result.degraded_psnr
 
 
 def test_a_linear_ramp_stays_where_it_is() -> None:

@@ -28,7 +28,7 @@ def smoother(monkeypatch):
     """Every released prior is the smoother; unknown names stay unknown."""
     load = Smoother()
 
-    def fake(name, device=None, dtype=None):
+    def fake(name, device=None, dtype=None, weights=None):
         if name not in {"genericdp", "ffdnet-gray"}:
             raise registry.UnknownNameError("prior", name, ["ffdnet-gray", "genericdp"])
         return load

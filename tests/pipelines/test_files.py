@@ -27,13 +27,14 @@ def test_shipped_pipelines_are_valid_and_their_files_exist():
 
 
 def test_paths_are_relative_to_the_file_and_overrides_to_the_current_folder(tmp_path, monkeypatch):
-    path = written(tmp_path, {**GOOD, "input": ["photos"]})
+    path = written(tmp_path, {**GOOD, "input": ["photos"], "prior": {"weights": "w.pth"}})
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     pipeline = files.read(path)
     assert pipeline.kernel.file == str(tmp_path / "k.npy")
     assert pipeline.input == [str(tmp_path / "photos")]
+    assert pipeline.prior.weights == str(tmp_path / "w.pth")
     changed = files.read(path, {"kernel.file": "other.npy"})
     assert changed.kernel.file == str(elsewhere / "other.npy")
 

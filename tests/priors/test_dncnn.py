@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pnp_priors.errors import InputError, WeightsError
 from pnp_priors.priors._batch_norm import ScaleNorm2d
 from pnp_priors.priors.dncnn import DnCNN
 
@@ -121,3 +122,97 @@ def test_receptive_field() -> None:
     rows = gradient[0, 0].abs().sum(dim=1).nonzero().flatten()
     assert (rows.min(), rows.max()) == (7, 13)
     assert net.receptive_field == 7
+
+
+@pytest.mark.parametrize("depth", [5, 8])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_deeper_network_with_constants_starts_as_the_same_function(
+    depth: int, bias: bool
+) -> None:
+    small, x = random_net(bias=bias), image()
+    large = random_net(depth=depth)
+    large.adopt(small)
+    torch.testing.assert_close(large(x), small(x), rtol=1e-5, atol=1e-6)
+    x.requires_grad_()
+    large(x).sum().backward()  # the identities learn, too
+    assert all(p.grad is not None and p.grad.any() for p in large.parameters())
+
+
+def test_without_constants_it_drops_those_of_another() -> None:
+    biased, x = random_net(), image()
+    free = random_net(bias=False)
+    free.adopt(biased)
+    with torch.no_grad():
+        for layer in biased.body:
+            if isinstance(layer, nn.Conv2d):
+                assert layer.bias is not None
+                layer.bias.zero_()
+    torch.testing.assert_close(free(x), biased(x))
+
+
+def test_a_colour_network_starts_from_the_mean_of_its_channels() -> None:
+    gray, x = random_net(), image(channels=3)
+    colour = random_net(channels=3)
+    colour.adopt(gray)
+    mean = x.mean(dim=1, keepdim=True)
+    torch.testing.assert_close(colour(x), x - (mean - gray(mean)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("other", [{"depth": 6}, {"width": 4}, {"channels": 3}])
+def test_what_cannot_be_a_start_is_refused(other: dict[str, int]) -> None:
+    with pytest.raises(WeightsError, match="cannot start from"):
+        random_net().adopt(random_net(**other))
+
+
+def test_networks_with_normalisation_start_from_their_like() -> None:
+    net = random_net(batch_norm=True)
+    again = DnCNN(**net.arguments())
+    again.adopt(net)
+    assert torch.equal(again.eval()(image()), net(image()))
+    with pytest.raises(WeightsError):
+        again.adopt(random_net())
+
+
+ALL_TASKS = {
+    "tasks": ["gaussian", "jpeg", "super-resolution"],
+    "quality_range": [5, 99],
+    "scales": [2, 3, 4],
+}
+
+
+def test_a_network_for_three_tasks_says_so_and_needs_no_sigma() -> None:
+    net = random_net(batch_norm=True, **ALL_TASKS)
+    for network in (net, net.for_release(), DnCNN(**net.arguments())):
+        assert network.tasks == ("gaussian", "jpeg", "super-resolution")
+        assert network.quality_range == (5, 99)
+        assert network.scales == (2, 3, 4)
+    assert {key: net.arguments()[key] for key in ALL_TASKS} == ALL_TASKS
+    x = image(channels=3)
+    torch.testing.assert_close(net(x)[:, :1], net(x[:, :1], None))
+    plain = random_net()
+    assert (plain.tasks, plain.quality_range, plain.scales) == (("gaussian",), None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"blind": False}, "need 'blind: true'"),
+        ({"quality_range": None}, "'jpeg' needs 'quality_range'"),
+        ({"scales": None}, "'super-resolution' needs 'scales'"),
+        ({"tasks": ["gaussian", "jpeg"]}, "'super-resolution' is missing for 'scales'"),
+        ({"tasks": ["gaussian", "inpainting"]}, "jpeg, super-resolution, got"),
+        ({"tasks": []}, "tasks are some of gaussian, jpeg"),
+    ],
+)
+def test_tasks_that_do_not_belong_to_the_rest_are_refused(changes: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        DnCNN(**{"depth": 3, "width": 8, "blind": True, **ALL_TASKS, **changes})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_layout_of_the_weights_does_not_show(channels: int) -> None:
+    net, x = random_net(channels=channels), image(channels=channels)
+    expected = net(x)
+    restored = net.to(memory_format=torch.channels_last)(x)
+    torch.testing.assert_close(restored, expected, rtol=0, atol=1e-6)
+    assert restored.is_contiguous(), "as the image given"

@@ -1,4 +1,4 @@
-"""A folder of synthetic training images, and two tiny recipes."""
+"""A folder of synthetic training images, and tiny recipes."""
 
 from __future__ import annotations
 
@@ -60,18 +60,45 @@ JPEG = {
     "optimizer": {"lr": {"filters": 2e-3, "influence": 2e-1}, "warmup_steps": 3, "clip": 1.0},
     "phases": DIFFUSION["phases"],
 }
-SYSTEMS = {"ffdnet": FFDNET, "diffusion": DIFFUSION, "jpeg": JPEG}
+MIXED = {
+    "system": "dncnn",
+    "architecture": {
+        "depth": 3,
+        "width": 8,
+        "blind": True,
+        "sigma_range": [0, 55 / 255],
+        "tasks": ["gaussian", "jpeg", "super-resolution"],
+        "quality_range": [5, 99],
+        "scales": [2, 3, 4],
+    },
+    "data": {
+        **COMMON["data"],
+        "sources": [{"folder": "large", "hold_out": 1}],
+        "patch": 24,
+        "degradation": "mixed",
+        "quality": [10, 40],
+        "scale": [2, 3],
+    },
+    "loss": "rmse",
+    "optimizer": {"lr": {"weights": 5e-3}, "warmup_steps": 3, "clip": 1.0},
+}
+SYSTEMS = {"ffdnet": FFDNET, "diffusion": DIFFUSION, "jpeg": JPEG, "mixed": MIXED}
+FOLDERS = {
+    "images": [(40, 48), (33, 37), (24, 30)],
+    "large": [(60, 66), (52, 49), (49, 53)],  # for patches with a margin
+}
 
 
 @pytest.fixture
 def data(tmp_path: Path, scene: Callable[..., Tensor]) -> Path:
-    """A data folder with three synthetic images in ``images``."""
-    folder = tmp_path / "data" / "images"
-    folder.mkdir(parents=True)
-    for seed, (height, width) in enumerate([(40, 48), (33, 37), (24, 30)]):
-        pixels = scene(height, width, seed=seed)[0, 0].mul(255).round().byte().numpy()
-        Image.fromarray(pixels).save(folder / f"{seed}.png")
-    return folder.parent
+    """A data folder with three synthetic images in ``images`` and in ``large``."""
+    for name, sizes in FOLDERS.items():
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True)
+        for seed, (height, width) in enumerate(sizes):
+            pixels = scene(height, width, seed=seed)[0, 0].mul(255).round().byte().numpy()
+            Image.fromarray(pixels).save(folder / f"{seed}.png")
+    return tmp_path / "data"
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""What recipes do to clean images: noise drawn as ever, JPEG as the encoder makes it."""
+"""What recipes do to clean images: noise drawn as ever, JPEG as the encoder makes it, bicubic
+enlargements as the bench makes them, and all three in one batch."""
 
 from __future__ import annotations
 
@@ -12,8 +13,10 @@ from torch import Tensor
 
 from pnp_priors import registry
 from pnp_priors.errors import ConfigError
+from pnp_priors.physics import bicubic
 from pnp_priors.physics.jpeg import luminance_table, simulate
 from pnp_priors.training.data import PatchSampler
+from pnp_priors.training.degradations import Degradation, inside
 from pnp_priors.training.loop import LOG_COLUMNS, Trainer
 from pnp_priors.training.recipe import Recipe
 
@@ -21,14 +24,20 @@ Make = Callable[..., Recipe]
 Scene = Callable[..., Tensor]
 
 
-def sampler(scene: Scene, seed: int = 0) -> PatchSampler:
-    pixels = scene(40, 48)[0].mul(255).round().byte().numpy()
-    return PatchSampler([pixels], patch=16, seed=seed)
+def sampler(scene: Scene, seed: int = 0, patch: int = 16) -> PatchSampler:
+    pixels = scene(40 if patch < 40 else 80, 48 if patch < 40 else 90)[0].mul(255).round().byte()
+    return PatchSampler([pixels.numpy()], patch=patch, seed=seed)
 
 
 def jpeg(recipe: Make, low: int, high: int, **changes: object) -> Recipe:
     data = recipe("jpeg").data.model_dump(exclude_none=True) | {"quality": [low, high]}
     return recipe("jpeg", data=data, **changes)
+
+
+def superres(recipe: Make, *scales: int) -> Degradation:
+    data = recipe("mixed").data.model_dump(exclude={"sigma", "quality"}, exclude_none=True)
+    changed = data | {"degradation": "super-resolution", "scale": scales, "patch": 24}
+    return recipe("mixed", data=changed).degradation()
 
 
 def test_noise_is_drawn_in_the_order_of_the_first_release(recipe: Make, scene: Scene) -> None:
@@ -119,3 +128,130 @@ def test_training_on_jpeg_is_logged_by_quality(recipe: Make, data: Path, tmp_pat
     assert len(rows) == 2
     assert run.state.validation["20"] > input_psnr + 0.1
     assert run.degradation.unit == "JPEG quality"
+
+
+def test_each_patch_has_its_scale(recipe: Make, scene: Scene) -> None:
+    degradation = superres(recipe, 2, 3, 4)
+    assert degradation.margin == 12
+    draws = sampler(scene, patch=24 + 2 * degradation.margin)
+    clean = draws.sample(64)
+    blurred, sigma = degradation.degrade(clean, draws)
+    assert blurred.shape == (64, 1, 24, 24)
+    assert torch.equal(sigma, torch.zeros(64))
+    whole = inside(torch.stack([bicubic.simulate(clean, scale) for scale in (2, 3, 4)]), 12)
+    # Sums of batches of other sizes may differ in the last digit.
+    same = ((whole - blurred).abs() < 1e-5).flatten(2).all(dim=2)
+    assert same.any(dim=0).all(), "a patch of no scale"
+    assert (same.sum(dim=1) > 6).all(), "a scale that is never drawn"
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_patch_with_its_margin_is_the_inside_of_an_image(
+    scale: int, recipe: Make, scene: Scene
+) -> None:
+    image = scene(96, 96).mul(255).round() / 255
+    expected = bicubic.simulate(image, scale)[..., 36:60, 36:60]
+    degradation = superres(recipe, scale)
+    found, _ = degradation.degrade(image[..., 24:72, 24:72], sampler(scene))
+    alone = bicubic.simulate(image[..., 36:60, 36:60], scale)
+    assert (found - expected).abs().max() < 1.5 / 255
+    assert (alone - expected).abs().max() > 5 / 255, "the margin would not be needed"
+
+
+def test_validation_images_are_cut_to_whole_multiples(recipe: Make, scene: Scene) -> None:
+    degradation, clean = superres(recipe, 2, 3), scene(49, 53)
+    assert degradation.levels == (2, 3)
+    assert [degradation.label(level) for level in degradation.levels] == ["2", "3"]
+    image, sigma = degradation.at(clean, 3, seed=0)
+    assert sigma == 0
+    assert torch.equal(image, bicubic.simulate(clean[..., :48, :51], 3))
+
+
+def test_each_patch_has_one_of_three_kinds(recipe: Make, scene: Scene) -> None:
+    degradation = recipe("mixed").degradation()
+    draws = sampler(scene, patch=48)
+    clean = draws.sample(300)
+    degraded, sigma = degradation.degrade(clean, draws)
+    inner = inside(clean, 12)
+    assert degraded.shape == inner.shape == (300, 1, 24, 24)
+    tables = [luminance_table(quality) for quality in range(10, 41)]
+    blocky = torch.stack([simulate(inner, table) for table in tables])
+    blurred = inside(torch.stack([bicubic.simulate(clean, scale) for scale in (2, 3)]), 12)
+    is_jpeg = (blocky - degraded).abs().flatten(2).amax(dim=2).amin(dim=0) < 1e-5
+    is_blurred = (blurred - degraded).abs().flatten(2).amax(dim=2).amin(dim=0) < 1e-5
+    is_noisy = sigma > 0
+    assert (is_jpeg.int() + is_blurred.int() + is_noisy.int() == 1).all()
+    for kind in (is_jpeg, is_blurred, is_noisy):
+        assert 70 < kind.sum() < 130  # of 300; 3.7 standard deviations
+    noise = (degraded - inner)[is_noisy].flatten(1).std(dim=1)
+    assert (sigma[is_noisy] >= 5 / 255).all()
+    torch.testing.assert_close(noise, sigma[is_noisy], rtol=0.2, atol=0)
+
+
+def test_a_batch_of_one_patch_has_one_kind(recipe: Make, scene: Scene) -> None:
+    degradation, draws = recipe("mixed").degradation(), sampler(scene, patch=48)
+    for _ in range(8):
+        degraded, sigma = degradation.degrade(draws.sample(1), draws)
+        assert degraded.shape == (1, 1, 24, 24)
+        assert sigma.shape == (1,)
+
+
+def test_levels_of_all_kinds_are_validated_by_name(
+    recipe: Make, data: Path, tmp_path: Path
+) -> None:
+    run = Trainer(recipe("mixed", steps=1), data, tmp_path / "run", accelerator="cpu", devices=1)
+    levels = ["sigma 15", "sigma 25", "x2", "x3", "q 10", "q 40"]
+    kinds = run.degradation
+    assert [kinds.label(level) for level in kinds.levels] == levels
+    # Untrained, the network returns its input: the scores are those of the degraded images.
+    scores = run.validate()
+    (clean,) = run.validation
+    assert clean.shape == (1, 49, 53)
+    small = bicubic.simulate(clean[None, :, :48, :51], 3)
+    blocky = simulate(clean[None], luminance_table(40))
+    for label, image in {"x3": small[0], "q 40": blocky[0]}.items():
+        error = (image - clean[:, : image.shape[1], : image.shape[2]]).square().mean()
+        assert scores[label] == pytest.approx(-10 * math.log10(error), abs=1e-3)
+    assert scores["sigma 15"] == pytest.approx(20 * math.log10(255 / 15), abs=0.3)
+    run.train()
+    header = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
+    assert header == [*LOG_COLUMNS, *(f"psnr_{label}" for label in levels)]
+
+
+def test_a_mixed_recipe_needs_a_network_for_all_of_it(recipe: Make) -> None:
+    mixed = recipe("mixed")
+    three = mixed.architecture
+    mixed.degradation().check(registry.build("dncnn", three))
+    noise = registry.build("ffdnet", {"depth": 3, "width": 8})
+    with pytest.raises(ConfigError, match="for gaussian, not for jpeg, super-resolution"):
+        mixed.degradation().check(noise)
+    with pytest.raises(ConfigError, match="none of these trains it for jpeg, super-resolution"):
+        recipe("ffdnet").degradation().check(registry.build("dncnn", three))
+    for change, words in (
+        ({"scales": [2, 4]}, r"data\.scale: the network is for \[2, 4\], got \[2, 3\]"),
+        ({"quality_range": [20, 99]}, r"data\.quality: the network is for 20 to 99"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            mixed.degradation().check(registry.build("dncnn", three | change))
+
+
+def test_training_on_three_kinds_at_once(recipe: Make, data: Path, tmp_path: Path) -> None:
+    run = Trainer(
+        recipe("mixed", steps=150, validate_every=1000),
+        data,
+        tmp_path / "run",
+        accelerator="cpu",
+        devices=1,
+    )
+    batch = run.draw(64)
+
+    def loss() -> float:
+        run.model.eval()
+        with torch.no_grad():
+            return run.loss(*batch).item()
+
+    before, psnr = loss(), run.validate()["sigma 25"]
+    run.train()
+    assert run.state.pixels == 150 * 4 * 24 * 24
+    assert loss() < 0.9 * before
+    assert run.state.validation["sigma 25"] > psnr + 2

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from pnp_priors.errors import ConfigError, InputError, MissingExtraError
+from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
+from pnp_priors.training.data import PatchSampler
 from pnp_priors.training.lbfgs import LbfgsTrainer
-from pnp_priors.training.loop import LOG_COLUMNS, Trainer, lr_factor
+from pnp_priors.training.loop import LOG_COLUMNS, Trainer, load_images, lr_factor
 from pnp_priors.training.recipe import Recipe
 
 Make = Callable[..., Recipe]
@@ -31,6 +32,19 @@ LBFGS: dict[str, Any] = {
         {"until": 1.0, "grow": {"stages": 2}},
     ],
 }
+MUON: dict[str, Any] = {
+    "architecture": {"depth": 4, "width": 16, "residual": True},
+    "optimizer": {"name": "muon", "lr": {"weights": 4e-3}, "warmup_steps": 3, "clip": 1.0},
+    "channels_last": True,
+}
+
+
+def configured(make: Make, system: str, **changes: Any) -> Recipe:
+    """A tiny recipe of a system, or of one under an optimizer that is not its usual one."""
+    base, unusual = {"lbfgs": ("diffusion", LBFGS), "muon": ("ffdnet", MUON)}.get(
+        system, (system, {})
+    )
+    return make(base, **{**unusual, **changes})
 
 
 def trainer(recipe: Recipe, data: Path, folder: Path, **options: Any) -> Trainer:
@@ -43,11 +57,13 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-@pytest.mark.parametrize(("system", "steps"), [("ffdnet", 60), ("diffusion", 60)])
+@pytest.mark.parametrize(("system", "steps"), [("ffdnet", 60), ("diffusion", 60), ("muon", 60)])
 def test_the_loss_goes_down(
     system: str, steps: int, recipe: Make, data: Path, tmp_path: Path
 ) -> None:
-    run = trainer(recipe(system, steps=steps, validate_every=1000), data, tmp_path / "run")
+    run = trainer(
+        configured(recipe, system, steps=steps, validate_every=1000), data, tmp_path / "run"
+    )
     torch.manual_seed(0)
     batch = run.draw(32)
 
@@ -87,13 +103,12 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("system", ["ffdnet", "diffusion", "lbfgs", "jpeg"])
+@pytest.mark.parametrize("system", ["ffdnet", "muon", "diffusion", "lbfgs", "jpeg", "mixed"])
 def test_an_interrupted_run_continues_bit_for_bit(
     system: str, precision: str, recipe: Make, data: Path, tmp_path: Path
 ) -> None:
     """Killed twice between checkpoints, once inside each phase, against never."""
-    changes = {**(LBFGS if system == "lbfgs" else {}), "precision": precision, "validate_every": 2}
-    checked = recipe("diffusion" if system == "lbfgs" else system, **changes)
+    checked = configured(recipe, system, precision=precision, validate_every=2)
     whole = trainer(checked, data, tmp_path / "whole")
     whole.train()
 
@@ -118,6 +133,27 @@ def test_an_interrupted_run_continues_bit_for_bit(
     assert not different
     steps = [row["step"] for row in rows(tmp_path / "whole")]
     assert [row["step"] for row in rows(tmp_path / "parts")] == steps
+
+
+def test_a_run_continues_on_another_kind_of_device(
+    recipe: Make, data: Path, tmp_path: Path
+) -> None:
+    """A GPU's generator has a state of 16 bytes, which the CPU's cannot take over."""
+    checked = recipe("ffdnet", steps=4, validate_every=2)
+    first = trainer(checked, data, tmp_path / "run")
+    first.train(session_minutes=0)
+    state = torch.load(first.checkpoint, weights_only=True)
+    state["generator"] = torch.zeros(16, dtype=torch.uint8)
+    torch.save(state, first.checkpoint)
+    second = trainer(checked, data, tmp_path / "run")
+    assert second.state.step == first.state.step == 1
+    assert not [n for n, v in tensors(first).items() if not same(v, tensors(second)[n])]
+    assert not torch.equal(
+        second.sampler.sample(2),
+        PatchSampler(load_images(checked, data, 1)[0], checked.data.patch, checked.seed).sample(2),
+    )
+    assert second.train()
+    assert second.state.step == 4
 
 
 def test_seeds(recipe: Make, data: Path, tmp_path: Path) -> None:
@@ -337,3 +373,11 @@ def test_training_without_its_extra_says_which(
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pnp_priors\[train\]'"):
         trainer(recipe("ffdnet"), data, tmp_path / "run")
+
+
+def test_a_start_that_is_not_released_is_said(recipe: Make, data: Path, tmp_path: Path) -> None:
+    later = recipe("ffdnet", warm_start="dncnn-start")
+    with pytest.raises(ConfigError, match=r"'dncnn-start', which is not released.*--start-from"):
+        trainer(later, data, tmp_path / "run")
+    with pytest.raises(UnknownNameError, match="nearest"):
+        trainer(later, data, tmp_path / "run", start_from="genericdb")

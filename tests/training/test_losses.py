@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from pnp_priors.training.losses import LOSSES, absolute_error, squared_error
+from pnp_priors.training.losses import (
+    LOSSES,
+    absolute_error,
+    root_squared_error,
+    squared_error,
+)
 
 
 def test_values_per_image() -> None:
@@ -12,6 +17,21 @@ def test_values_per_image() -> None:
     restored = torch.tensor([[1.0, -1, 1, -1], [0.0, 0, 0, 2]]).reshape(2, 1, 2, 2)
     assert squared_error(restored, clean).tolist() == [1.0, 1.0]
     assert absolute_error(restored, clean).tolist() == [1.0, 0.5]
+    floor = (2 / 255) ** 2
+    expected = torch.tensor([1.0 + floor, 1.0 + floor]).sqrt()
+    torch.testing.assert_close(root_squared_error(restored, clean), expected)
+
+
+def test_the_root_weighs_an_image_with_its_inverse_root_error() -> None:
+    """Against the square: four times the noise pulls as much, not four times as much."""
+    clean = torch.zeros(3, 1, 8, 8, dtype=torch.float64)
+    noise = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+    noise /= noise.square().mean().sqrt()
+    restored = (torch.tensor([0.1, 0.4, 0.0])[:, None, None, None] * noise).requires_grad_()
+    (gradient,) = torch.autograd.grad(root_squared_error(restored, clean).sum(), restored)
+    lengths = gradient.square().mean(dim=(1, 2, 3)).sqrt() * 64
+    torch.testing.assert_close(lengths[:2], torch.ones(2).double(), rtol=5e-3, atol=0)
+    assert lengths[2] == 0, "an image without an error has a gradient"
 
 
 def test_gradients() -> None:

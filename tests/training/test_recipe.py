@@ -117,6 +117,35 @@ def test_a_wrong_key_or_value_for_jpeg(
     assert all(word in message for word in words), message
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("data.scale", None, ["data", "'mixed' needs 'scale'"]),
+        ("data.sigma", None, ["data", "'mixed' needs 'sigma'"]),
+        ("data.scale", [], ["data.scale", "some of 2, 3, 4"]),
+        ("data.scale", [2, 5], ["data.scale", "some of 2, 3, 4", "[2, 5]"]),
+        ("data.scale", [3, 2], ["data.scale", "in this order"]),
+        ("data.scale", [2, 2], ["data.scale", "[2, 2]"]),
+        ("data.scale", 2, ["data.scale"]),
+        ("data.patch", 40, ["data", "multiple of 24, got 40"]),
+        ("data.degradation", "super-resolution", ["data", "'super-resolution' has no 'quality'"]),
+        ("data.degradation", "jpeg", ["data", "'jpeg' has no 'scale'"]),
+        ("level_weight", 1.0, ["level_weight", "'mixed' has no noise levels to weigh every"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_key_or_value_for_mixed_degradations(
+    key: str, value: object, words: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path, (key, value), name="dncnn-3")
+    with pytest.raises(ConfigError) as caught:
+        Recipe.read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    assert all(word in message for word in words), message
+
+
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     path = write(tmp_path)
     content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ from pnp_priors.training.recipe import Recipe
 from pnp_priors.training.release import release, write_atomically
 
 Make = Callable[..., Recipe]
+MIXED_LEVELS = ["sigma 15", "sigma 25", "x2", "x3", "q 10", "q 40"]
 
 
 def trained(recipe: Recipe, data: Path, folder: Path, session: float | None = None) -> Trainer:
@@ -24,7 +25,7 @@ def trained(recipe: Recipe, data: Path, folder: Path, session: float | None = No
     return trainer
 
 
-@pytest.mark.parametrize("system", ["ffdnet", "diffusion", "jpeg"])
+@pytest.mark.parametrize("system", ["ffdnet", "diffusion", "jpeg", "mixed"])
 def test_what_is_released_is_the_averaged_network(
     system: str, recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
 ) -> None:
@@ -46,9 +47,34 @@ def test_what_is_released_is_the_averaged_network(
     torch.testing.assert_close(prior(x, 0.1), averaged, rtol=0, atol=2e-5)
     assert not torch.allclose(prior(x, 0.1), last, atol=2e-5), "the last weights, not the average"
     assert "batch_norm" not in prior.arguments() or not prior.arguments()["batch_norm"]
-    assert card.tasks == (["jpeg"] if system == "jpeg" else ["gaussian"])
-    assert card.quality_range == ((20, 20) if system == "jpeg" else None)
-    assert card.blind == (system == "jpeg")
+    tasks = {"jpeg": ["jpeg"], "mixed": ["gaussian", "jpeg", "super-resolution"]}
+    assert card.tasks == tasks.get(system, ["gaussian"])
+    assert card.quality_range == {"jpeg": (20, 20), "mixed": (5, 99)}.get(system)
+    assert card.scales == prior.scales == ((2, 3, 4) if system == "mixed" else None)
+    assert card.blind == (system in {"jpeg", "mixed"})
+    if system == "mixed":
+        assert card.outside_range == "blind: sigma is ignored"
+        assert list(card.training.validation_psnr) == MIXED_LEVELS
+
+
+def test_half_precision_halves_the_file(
+    recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
+) -> None:
+    """Each weight is the nearest of its kind; what is computed is float32."""
+    trainer = trained(recipe("ffdnet", steps=6, weights_dtype="float16"), data, tmp_path / "run")
+    card = release(trainer, tmp_path / "weights", tmp_path / "cards")
+    prior = pnp_priors.load(tmp_path / "cards" / "tiny.yaml")
+    averaged = trainer.averaged.for_release()
+    for (name, ours), whole in zip(
+        prior.state_dict().items(), averaged.state_dict().values(), strict=True
+    ):
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, whole.half().float()), name
+    assert card.weights.dtype == "float16"
+    numbers = sum(p.numel() for p in prior.parameters())
+    assert 2 * numbers < card.weights.bytes < 2 * numbers + 1500
+    x = scene(20, 23)
+    torch.testing.assert_close(prior(x, 0.1), averaged(x, 0.1), rtol=0, atol=2e-3)
 
 
 def test_the_card_says_how_it_came_to_be(recipe: Make, data: Path, tmp_path: Path) -> None:
