@@ -35,12 +35,19 @@ def list_() -> None:
     from pnp_priors.pipelines import available as pipelines
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("prior", "channels", "trained for", "parameters", "what"):
-        table.add_column(heading, no_wrap=heading != "what")
+    headings = ("prior", "channels", "trained for", "parameters", "in a solver", "what")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading not in ("trained for", "what"))
     for name in available():
         card = describe(name)
-        row = (name, str(card.channels), card.trained_for, f"{card.parameters:,}", card.title)
-        table.add_row(*row)
+        table.add_row(
+            name,
+            str(card.channels),
+            card.trained_for,
+            f"{card.parameters:,}",
+            card.iterative_verdict,
+            card.title,
+        )
     # Piped output is read by programs: names must not be cut to the width of a screen.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(table)

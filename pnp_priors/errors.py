@@ -36,6 +36,10 @@ class MissingExtraError(PnpPriorsError, ImportError):
     """A package that only an extra of this one installs; says which."""
 
 
+class BlindPriorWarning(UserWarning):
+    """A solver is built around a prior that ignores sigma; not an error, it runs."""
+
+
 class MissingFileError(PnpPriorsError, FileNotFoundError):
     """A file or folder that should exist and does not."""
 

@@ -75,6 +75,19 @@ def test_list_shows_priors_and_pipelines(command):
         assert name in out
 
 
+def test_list_and_info_say_what_is_blind_and_what_suits_a_solver(command):
+    _, listed, _ = command("list")
+    for name in registry.available():
+        card = registry.describe(name)
+        (row,) = (line for line in listed.splitlines() if line.startswith(f"{name} "))
+        _, shown, _ = command("info", name)
+        assert card.iterative_verdict in row
+        assert f"  iterative use   {card.iterative_use}" in shown
+        if "gaussian" in card.tasks:
+            assert (", blind" in row) == (", blind" in shown) == card.blind
+            assert (card.iterative_verdict == "not suited") == card.blind
+
+
 def test_info_shows_a_card_and_an_unknown_name_the_known_ones(command):
     for name in registry.available():
         code, out, _ = command("info", name)

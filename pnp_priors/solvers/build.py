@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import deepinv
 from deepinv.optim import L2, RED, BaseOptim, PnP
 
-from pnp_priors.errors import UnknownNameError
+from pnp_priors.errors import BlindPriorWarning, UnknownNameError
 from pnp_priors.solvers.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -71,7 +72,16 @@ def solver(name: str, prior: Denoiser, schedule: Schedule) -> BaseOptim:
     :param prior: any deepinv denoiser.
     :param schedule: sigma and step per iteration, see :mod:`pnp_priors.solvers.schedules`.
     :raises UnknownNameError: lists the known solvers.
+
+    Warns (:class:`pnp_priors.errors.BlindPriorWarning`) of a blind prior.
     """
     if name not in SOLVERS:
         raise UnknownNameError("solver", name, sorted(SOLVERS))
+    if getattr(prior, "blind", False):
+        warnings.warn(
+            f"solver {name!r} with a blind prior: it ignores the schedule's sigma and sees noise "
+            "that it was not trained for; one that takes sigma suits iterative use better",
+            BlindPriorWarning,
+            stacklevel=2,
+        )
     return SOLVERS[name](prior, schedule)

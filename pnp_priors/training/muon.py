@@ -7,6 +7,7 @@ arXiv:2502.16982, 2025, eq. 4.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,21 +27,21 @@ NARROWEST = 16
 def orthogonalised(matrix: Tensor) -> Tensor:
     """Nearly the orthogonal factor of a matrix's polar decomposition, by Newton–Schulz iterations.
 
-    :param matrix: ``[M, N]``.
+    :param matrix: ``[..., M, N]``.
     :returns: likewise, its singular values between about 0.7 and 1.2 (those of a rank-deficient
         matrix may stay below).
     """
     a, b, c = COEFFICIENTS
-    if matrix.shape[0] > matrix.shape[1]:
-        return orthogonalised(matrix.T).T
+    if matrix.shape[-2] > matrix.shape[-1]:
+        return orthogonalised(matrix.mT).mT
     # Each iteration is X <- (a + b G + c G²) X with G = X X'. All factors of X commute, so only
     # their product is kept, which for a wide X is much smaller than X itself.
-    x = matrix / (matrix.norm() + 1e-12)
-    gram = x @ x.T
-    product = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    x = matrix / (torch.linalg.matrix_norm(matrix, keepdim=True) + 1e-12)
+    gram = x @ x.mT
+    identity = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
+    product = identity
     for _ in range(ITERATIONS):
-        factor = b * gram + c * gram @ gram
-        factor.diagonal().add_(a)
+        factor = a * identity + b * gram + c * gram @ gram
         product = factor @ product
         gram = factor @ gram @ factor
     return product @ x
@@ -73,22 +74,28 @@ class Muon(torch.optim.Optimizer):
         """One step from the gradients; a closure is not used."""
         for group in self.param_groups:
             given = [p for p in group["params"] if p.grad is not None]
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in given:
                 if is_wide(parameter):
-                    self._muon(parameter, group["lr"], group["momentum"])
+                    alike[parameter.flatten(1).shape].append(parameter)
+            for shape, parameters in alike.items():
+                step = group["lr"] * STEP_RMS * max(shape) ** 0.5
+                self._muon(parameters, step, group["momentum"])
             self._adam([p for p in given if not is_wide(p)], group["lr"], group["betas"])
 
-    def _muon(self, parameter: Tensor, lr: float, momentum: float) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(gradient)
-        state["momentum"].lerp_(gradient, 1 - momentum)
-        direction = gradient.lerp(state["momentum"], momentum).flatten(1)
-        scale = STEP_RMS * max(direction.shape) ** 0.5
-        step = orthogonalised(direction).reshape(parameter.shape)
-        parameter.sub_(step, alpha=lr * scale)
+    def _muon(self, parameters: list[Tensor], length: float, momentum: float) -> None:
+        """One step of matrices of one shape, which a GPU orthogonalises together."""
+        directions = []
+        for parameter in parameters:
+            gradient, state = parameter.grad, self.state[parameter]
+            assert gradient is not None
+            if not state:
+                state["momentum"] = torch.zeros_like(gradient)
+            state["momentum"].lerp_(gradient, 1 - momentum)
+            directions.append(gradient.lerp(state["momentum"], momentum).flatten(1))
+        steps = orthogonalised(torch.stack(directions))
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.sub_(step.reshape(parameter.shape), alpha=length)
 
     def _adam(self, parameters: list[Tensor], lr: float, betas: tuple[float, float]) -> None:
         for parameter in parameters:

@@ -28,9 +28,12 @@ from torch import Tensor
 import pnp_priors
 from pnp_priors import registry
 from pnp_priors.errors import InputError, WeightsError
+from pnp_priors.physics import bicubic
 from pnp_priors.physics.jpeg import luminance_table, simulate
 from pnp_priors.priors.base import LARGEST_GAIN, Prior
 from pnp_priors.solvers import dpir
+from pnp_priors.training.command import RECIPES
+from pnp_priors.training.recipe import Recipe
 
 Scene = Callable[..., Tensor]
 Psnr = Callable[[Tensor, Tensor], float]
@@ -182,6 +185,8 @@ def test_the_card_says_what_is_loaded(name: str, prior: Prior) -> None:
     assert tuple(card.tasks) == prior.tasks
     assert card.quality_range == prior.quality_range
     assert (card.quality_range is not None) == ("jpeg" in card.tasks)
+    assert card.scales == prior.scales
+    assert (card.scales is not None) == ("super-resolution" in card.tasks)
     assert card.receptive_field == prior.receptive_field
     assert card.parameters == sum(p.numel() for p in prior.parameters())
     assert type(prior) is registry.system_class(card.system)
@@ -330,7 +335,7 @@ def test_below_the_range_the_correction_fades(prior: Prior) -> None:
 
 def test_sigma_zero_returns_the_input(prior: Prior, scene: Scene) -> None:
     clean = scene(32, 30, prior.channels)
-    if "jpeg" in prior.tasks:
+    if prior.takes_table:
         # What is sigma 0 elsewhere is here a table that loses almost nothing.
         fine = torch.ones(8, 8)
         kept = simulate(clean, fine)
@@ -399,6 +404,75 @@ def test_sigma_may_be_missing_for_blind_priors_only(prior: Prior) -> None:
             prior(x)
 
 
+def untrained(**arguments: object) -> Prior:
+    """A small blind DnCNN with random weights and constants, in float64."""
+    settings = {"depth": 4, "width": 6, "blind": True, "sigma_range": [0.0, 0.2], **arguments}
+    network = registry.build("dncnn", settings)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return network.requires_grad_(False).double().eval()
+
+
+UNTRAINED: dict[str, dict[str, object]] = {
+    "untrained": {},
+    "untrained in colour": {"channels": 3},
+    "untrained without constants": {"bias": False},
+    "untrained in colour without constants": {"channels": 3, "bias": False},
+}
+BLIND = [name for name in pnp_priors.available() if pnp_priors.describe(name).blind]
+NO_CONSTANTS = [n for n in BLIND if pnp_priors.describe(n).architecture.get("bias") is False]
+
+
+def exact(name: str) -> Prior:
+    """A released prior, or one of :data:`UNTRAINED`, in float64."""
+    return untrained(**UNTRAINED[name]) if name in UNTRAINED else loaded(name, torch.float64)
+
+
+@pytest.mark.parametrize("name", [*BLIND, *UNTRAINED])
+def test_a_blind_prior_ignores_every_form_of_sigma(name: str) -> None:
+    prior = exact(name)
+    x = images(prior, batch=2).double()
+    expected = prior(x)
+    maps = torch.rand(2, 1, *x.shape[2:], generator=torch.Generator().manual_seed(1))
+    for sigma in (None, 0.0, 0.03, 1.0, np.float32(0.1), torch.tensor([0.0, 0.9]), maps, maps[:1]):
+        assert torch.equal(prior(x, sigma), expected)
+    assert not torch.equal(expected, x)
+
+
+def test_the_card_of_a_blind_prior_says_so_and_what_it_is_not_for(name: str) -> None:
+    card = pnp_priors.describe(name)
+    if "gaussian" in card.tasks:
+        assert (card.iterative_verdict == "not suited") == card.blind
+        assert ("blind" in card.trained_for) == card.blind
+    assert f"trained for     {card.trained_for}" in str(card)
+    assert f"iterative use   {card.iterative_use}" in str(card)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_recipe_of_a_blind_prior_calls_it_not_suited(path: Path) -> None:
+    recipe = Recipe.read(path)
+    network = registry.build(recipe.system, recipe.architecture)
+    if "gaussian" in network.tasks:
+        assert recipe.card.iterative_use.startswith("not suited") == network.blind
+
+
+@pytest.mark.parametrize("name", [*NO_CONSTANTS, *(n for n in UNTRAINED if "without" in n)])
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_without_additive_constants_contrast_passes_through(name: str, scale: float) -> None:
+    """D(a x) = a D(x) for a > 0."""
+    prior = exact(name)
+    x = images(prior).double()
+    torch.testing.assert_close(prior(scale * x), scale * prior(x), rtol=1e-9, atol=1e-12)
+
+
+def test_with_additive_constants_it_does_not() -> None:
+    prior = exact("untrained")
+    x = images(prior).double()
+    assert not torch.allclose(prior(3 * x), 3 * prior(x), rtol=1e-2)
+
+
 # --- 6. gradients, finiteness, determinism -------------------------------------------------------
 
 
@@ -462,13 +536,24 @@ def test_does_its_task(prior: Prior, scene: Scene, psnr: Psnr) -> None:
 
 
 def deblocks(prior: Prior, clean: Tensor, psnr: Psnr) -> None:
-    """Closer to the truth than the decoded image at each trained quality, and at one unknown."""
+    """Closer to the truth than the decoded image at trained qualities, and at one unknown."""
     assert prior.quality_range is not None
-    for quality in {*prior.quality_range, min(100, prior.quality_range[0] + 5)}:
+    first, last = prior.quality_range
+    for quality in {first, min(last, 40), first + 5}:
         table = luminance_table(quality)
         blocky = simulate(clean, table)
-        restored = prior(blocky, table=table)  # type: ignore[call-arg]
+        restored = prior(blocky, table=table) if prior.takes_table else prior(blocky)  # type: ignore[call-arg]
         assert psnr(restored, clean) > psnr(blocky, clean) + 0.5
+
+
+def superresolves(prior: Prior, clean: Tensor, psnr: Psnr) -> None:
+    """Closer to the truth than the bicubic enlargement."""
+    assert prior.scales is not None
+    for scale in prior.scales:
+        height, width = (size // scale * scale for size in clean.shape[-2:])
+        sharp = clean[..., :height, :width]
+        blurred = bicubic.simulate(sharp, scale)
+        assert psnr(prior(blurred), sharp) > psnr(blurred, sharp) + 0.5
 
 
 def denoises(prior: Prior, clean: Tensor, psnr: Psnr) -> None:
@@ -481,6 +566,7 @@ def denoises(prior: Prior, clean: Tensor, psnr: Psnr) -> None:
 TASKS: dict[str, Callable[[Prior, Tensor, Psnr], None]] = {
     "gaussian": denoises,
     "jpeg": deblocks,
+    "super-resolution": superresolves,
 }
 
 

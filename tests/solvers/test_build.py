@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import deepinv
 import pytest
 import torch
 from torch import Tensor
 
-from pnp_priors.errors import UnknownNameError
+from pnp_priors.errors import BlindPriorWarning, UnknownNameError
+from pnp_priors.priors.dncnn import DnCNN
 from pnp_priors.solvers import SOLVERS, Schedule, dpir, solver
 
 SIZE = (5, 6)
@@ -141,3 +144,19 @@ def test_a_solver_runs_twice_with_the_same_result(
 def test_an_unknown_solver_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"'admn': nearest: admm.*known: admm, drs, hqs"):
         solver("admn", Shrink(0.1), dpir(0.02))
+
+
+@pytest.mark.parametrize("name", sorted(SOLVERS))
+def test_a_blind_prior_is_warned_of_once(name: str) -> None:
+    """With the line that built the solver; a prior that takes sigma is not warned of."""
+    sizes = {"depth": 2, "width": 4}
+    with pytest.warns(BlindPriorWarning, match="noise that it was not trained for") as caught:
+        solver(name, DnCNN(**sizes, blind=True, sigma_range=(0.0, 0.2)), dpir(0.02, 3))
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert f"solver '{name}'" in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solver(name, DnCNN(**sizes), dpir(0.02, 3))
+        warnings.filterwarnings("ignore", category=BlindPriorWarning)
+        solver(name, DnCNN(**sizes, blind=True), dpir(0.02, 3))
