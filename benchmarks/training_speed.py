@@ -18,8 +18,8 @@ from measuring import arguments, devices, interleaved, machine, show
 from torch import Tensor
 
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion, symmetric_pad
-from pnp_priors.training.allocator import keep_freed_memory
 from pnp_priors.training.command import recipe_path
+from pnp_priors.training.process import keep_freed_memory
 from pnp_priors.training.recipe import Recipe
 
 

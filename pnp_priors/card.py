@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pnp_priors.benchmark.tasks import LEVELS, Task
 
@@ -67,17 +67,30 @@ class Card(Strict):
     quality_range: tuple[int, int] | None = Field(None, description="trained JPEG qualities")
     scales: tuple[int, ...] | None = Field(None, description="trained scales of super-resolution")
     outside_range: str
-    blind: bool
-    tasks: list[Literal["gaussian", "jpeg", "super-resolution"]]
+    blind: bool = Field(description="whether it ignores sigma")
+    estimates_sigma: bool = Field(False, description="where none is given, else it takes it")
+    tasks: list[Literal["gaussian", "jpeg", "super-resolution", "camera"]]
     parameters: int
     receptive_field: int | None = Field(description="in pixels; null: the whole image")
-    weights: Weights
+    weights: Weights | None = Field(
+        description="null: those of another prior, which the architecture names as its `base`"
+    )
     licence: str
     paper: str
     iterative_use: str = Field(description="how it behaves inside an iterative solver")
     notes: list[str] = []
-    training: Training
+    training: Training | None = Field(description="null where `weights` is")
     results: list[Result] = []
+
+    @model_validator(mode="after")
+    def _weights_or_base(self) -> Card:
+        own = self.weights is not None
+        if own == ("base" in self.architecture) or own != (self.training is not None):
+            raise ValueError(
+                "either 'weights' and 'training' are given, or both are null and 'architecture' "
+                "has the key 'base'"
+            )
+        return self
 
     @property
     def trained_for(self) -> str:
@@ -87,6 +100,9 @@ class Card(Strict):
             low, high = (round(255 * s, 2) for s in self.sigma_range)
             levels = f"{low:g}/255" + (f" to {high:g}/255" if high > low else " alone")
             parts.append(f"sigma {levels}" + (", blind" if self.blind else ""))
+        if "camera" in self.tasks:
+            low, high = (round(255 * s, 2) for s in self.sigma_range)
+            parts.append(f"camera noise of sigma {low:g}/255 to {high:g}/255, estimated or given")
         if self.quality_range is not None:
             first, last = self.quality_range
             parts.append(f"JPEG quality {first}" + (f" to {last}" if last > first else ""))
@@ -99,6 +115,13 @@ class Card(Strict):
         """Whether it suits iterative solvers: the first words of ``iterative_use``."""
         return re.split("[,:;]", self.iterative_use, maxsplit=1)[0]
 
+    @property
+    def _weights(self) -> str:
+        if self.weights is None:
+            return f"those of {self.architecture['base']}, its base; another with base=NAME"
+        own = self.weights
+        return f"{own.file} ({own.bytes:,} bytes), SHA-256 {own.sha256[:16]}…"
+
     def __str__(self) -> str:
         field = "whole image" if self.receptive_field is None else f"{self.receptive_field} pixels"
         rows = [f"{self.name}: {self.title}", ""]
@@ -107,14 +130,16 @@ class Card(Strict):
             f"  trained for     {self.trained_for}; outside: {self.outside_range}",
             f"  parameters      {self.parameters:,}; receptive field {field}",
             f"  iterative use   {self.iterative_use}",
-            f"  weights         {self.weights.file} ({self.weights.bytes:,} bytes), "
-            f"SHA-256 {self.weights.sha256[:16]}…",
+            f"  weights         {self._weights}",
             f"  licence         {self.licence}",
             f"  paper           {self.paper}",
-            f"  trained on      {', '.join(self.training.data)}: "
-            f"{self.training.megapixels_seen:,.0f} million pixels seen"
-            + ("" if self.training.finished else " (schedule not finished: half-trained)"),
         ]
+        if self.training is not None:
+            rows.append(
+                f"  trained on      {', '.join(self.training.data)}: "
+                f"{self.training.megapixels_seen:,.0f} million pixels seen"
+                + ("" if self.training.finished else " (schedule not finished: half-trained)")
+            )
         for result in self.results:
             symbol = LEVELS[result.task].symbol
             psnr = "  ".join(f"{symbol}={level}: {v:.2f}" for level, v in result.psnr.items())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pnp_priors.errors import ConfigError, UnknownNameError, WeightsError
+from pnp_priors.errors import ConfigError, InputError, UnknownNameError, WeightsError
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +22,13 @@ CARDS = PACKAGE / "cards"
 
 #: published systems, where the class of each is found; imported only when one is loaded
 SYSTEMS = {
+    "class-aware": "pnp_priors.priors.class_aware:ClassAware",
+    "cbdnet": "pnp_priors.priors.cbdnet:CBDNet",
     "dncnn": "pnp_priors.priors.dncnn:DnCNN",
     "ffdnet": "pnp_priors.priors.ffdnet:FFDNet",
     "perona-malik": "pnp_priors.priors.perona_malik:PeronaMalik",
     "jpeg-reaction-diffusion": "pnp_priors.priors.jpeg_diffusion:JpegReactionDiffusion",
+    "nn3d": "pnp_priors.priors.nn3d:NN3D",
     "reaction-diffusion": "pnp_priors.priors.reaction_diffusion:ReactionDiffusion",
 }
 
@@ -86,6 +90,7 @@ def load(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     weights: str | Path | None = None,
+    base: str | Path | None = None,
 ) -> Prior:
     """A trained prior in eval mode, its parameters frozen; nothing is downloaded.
 
@@ -96,7 +101,10 @@ def load(
     :param weights: a file to use instead of the released weights: DnCNN and FFDNet as KAIR,
         deepinv or this package save them, ``.pth`` (plain tensors only) or ``.safetensors``. Depth
         and width are those of the file; name the prior whose noise levels it was trained for.
+    :param base: of a prior that works around another one (``nn3d``): which one, by its name or
+        card, instead of the one that its own card names.
     :raises UnknownNameError: lists the nearest known names.
+    :raises InputError: a ``base`` for a prior that takes none; lists those that do.
     :raises MissingFileError: there is no such file of ``weights``.
     :raises WeightsError: the weights file is damaged, or not the one that its card describes, or
         ``weights`` holds another network: says what was expected and what was found.
@@ -104,10 +112,11 @@ def load(
     import torch
 
     card = describe(name)
+    if base is not None:
+        card = _around(card, base)
     if weights is None:
-        released = card_path(name).parent.parent / "weights" / card.weights.file
         prior = build(card.system, card.architecture)
-        fill(prior, read_weights(released, card.weights.sha256))
+        fill(prior, _released_tensors(card, card_path(name)))
     else:
         from pnp_priors import foreign_weights
 
@@ -118,6 +127,37 @@ def load(
     if prior.channels_last:
         prior.to(memory_format=torch.channels_last)
     return prior.to(device=device, dtype=dtype).eval()
+
+
+def _around(card: Card, base: str | Path) -> Card:
+    """A card that names another base."""
+    if card.weights is not None:
+        names = [name for name in available() if describe(name).weights is None]
+        raise InputError(f"{card.name} takes no base; those that do: {', '.join(names)}")
+    return card.model_copy(update={"architecture": {**card.architecture, "base": str(base)}})
+
+
+def _released_tensors(card: Card, path: Path) -> dict[str, torch.Tensor]:
+    """What a card's weights file holds; of a prior without one, what its base's holds.
+
+    :param path: of the card.
+    """
+    if card.weights is None:
+        base = card.architecture["base"]
+        tensors = _released_tensors(describe(base), card_path(base))
+        return {f"base.{key}": tensor for key, tensor in tensors.items()}
+    return read_weights(path.parent.parent / "weights" / card.weights.file, card.weights.sha256)
+
+
+def fingerprint(card: Card) -> str:
+    """What a prior's numbers depend on, as 64 hexadecimal digits: the SHA-256 of its weights.
+
+    A prior without weights of its own depends on its base's, and on how it uses them.
+    """
+    if card.weights is not None:
+        return card.weights.sha256
+    parts = [card.architecture, fingerprint(describe(card.architecture["base"]))]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:

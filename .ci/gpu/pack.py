@@ -19,11 +19,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from session import (
     BUDGETS,
     CARRIED,
+    FONTS,
     PYTHON,
     ROOT,
     find_recipe,
@@ -32,6 +33,9 @@ from session import (
     prepare,
     read_budgets,
 )
+
+if TYPE_CHECKING:
+    from pnp_priors.training.recipe import Source
 
 RESULTS = ROOT / "runs" / "gpu-results"
 #: bytes of the checkout and of what is carried, below the tool's 64 MiB
@@ -62,27 +66,37 @@ class Copy:
         return self.source.stat().st_size
 
 
-def sources(plan: Iterable[str], results: Path) -> list[str]:
-    """The folders of images that the plan's recipes are trained on."""
+def sources(plan: Iterable[str], results: Path) -> list[Source]:
+    """What the plan's recipes are trained on."""
     from pnp_priors.training.recipe import Recipe
 
-    found: dict[str, None] = {}
+    found: list[Source] = []
     for name in plan:
         continued = results / name / "recipe.yaml"
         recipe = Recipe.read(continued if continued.is_file() else find_recipe(name))
-        found |= {source.folder: None for source in recipe.data.sources}
-    return list(found)
+        found += recipe.data.sources
+    return found
 
 
-def images(data: Path, folders: Sequence[str]) -> list[Copy]:
-    """The image files of these folders, unchanged.
+def images(data: Path, given: Iterable[Source]) -> list[Copy]:
+    """The image files of the folders among these sources, unchanged.
 
     :raises MissingFileError, InputError: a folder that is not there or holds no images.
     """
     from pnp_priors.training.data import image_files
 
+    folders = dict.fromkeys(source.folder for source in given if source.folder is not None)
     files = [file for folder in folders for file in image_files(data / folder)]
     return [Copy(file, Path("data") / file.relative_to(data)) for file in files]
+
+
+def font_files(given: Iterable[Source]) -> list[Copy]:
+    """The fonts that pages are rendered with there, where any of these sources is rendered."""
+    from pnp_priors.training import fonts
+
+    if all(source.rendered is None for source in given):
+        return []
+    return [Copy(file, Path(FONTS) / file.name) for file in fonts.files()]
 
 
 def run_folders(
@@ -179,16 +193,19 @@ def pack(
     :raises PnpPriorsError: something is missing, or it is more than ``limit`` bytes.
     """
     known = read_budgets(budgets)
+    given = sources(plan, results)
     parts = {
-        "images": images(data, sources(plan, results)),
+        "images": images(data, given),
+        "fonts": font_files(given),
         "run folders": run_folders(plan, known, results, starts),
     }
     wheels = download(carried / "wheels")
     sizes = {name: sum(copy.bytes for copy in copies) for name, copies in parts.items()}
     sizes["wheels"] = sum(file.stat().st_size for file in wheels)
     text = check_size({"checkout": checkout_bytes(), **sizes}, limit)
-    for old in ("data", "checkpoints"):
+    for old in ("data", "checkpoints", FONTS):
         shutil.rmtree(carried / old, ignore_errors=True)
+    (carried / "data").mkdir(parents=True)
     for copy in [copy for copies in parts.values() for copy in copies]:
         target = carried / copy.target
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 #: what pack.py fills and the tool carries: ``data``, ``wheels``, ``checkpoints``
 CARRIED = ROOT / "runs" / "gpu"
+#: the folder in it that holds fonts, for recipes with rendered pages
+FONTS = "fonts"
 BUDGETS = Path(__file__).with_name("budgets.yaml")
 #: recipes that are trained but not released
 EXPERIMENTS = ROOT / "benchmarks" / "recipes"
@@ -38,9 +41,10 @@ EXPERIMENTS = ROOT / "benchmarks" / "recipes"
 PYTHON = (3, 12)
 #: what the tool brings back: files, and bytes of each
 FILES, BYTES = 8, 16 * 2**20
-#: Recipes are made for a CPU, with batches of 16. On a GPU larger ones cost little more; Adam's
-#: and Muon's rates grow about with the square root of the batch, and less is safer.
-BATCH, LR_FACTOR = 128, 2.0
+#: Recipes are made for a CPU, with batches of 4. On a GPU larger ones cost little more. Between 4
+#: and 16 patches FFDNet wanted Muon's rate to grow as the square root (2e-3, 4e-3; twice that was
+#: too much for both); for 64 this stays below the square root.
+BATCH, LR_FACTOR = 64, 3.0
 #: share of the minutes that is kept for the last validation, for packing and for transfers
 RESERVE = 0.05
 
@@ -406,6 +410,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lr_factor is not None and options.lr_factor <= 0:
         parser.error(f"--lr-factor must be above 0, got {options.lr_factor:g}")
     prepare(options.carried)
+    if (options.carried / FONTS).is_dir():
+        os.environ.setdefault("PNP_PRIORS_FONTS", str(options.carried / FONTS))
 
     from pnp_priors.errors import PnpPriorsError
 

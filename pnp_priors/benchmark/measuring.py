@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from pnp_priors.benchmark.tasks import LEVELS, Setting, Task
-from pnp_priors.errors import InputError
+from pnp_priors.errors import BlindPriorWarning, InputError
 
 if TYPE_CHECKING:
     from pnp_priors.benchmark.metrics import Score
@@ -111,6 +112,9 @@ def measure(
     solve = bench(setting.task).solve
     scores = []
     for problem in problems:
-        scores.append(solve(problem, prior, setting, level, device))
+        with warnings.catch_warnings():
+            # What a blind prior does in a solver is what is measured here.
+            warnings.simplefilter("ignore", BlindPriorWarning)
+            scores.append(solve(problem, prior, setting, level, device))
         done()
     return scores

@@ -25,7 +25,7 @@ from pnp_priors.schema import parse_as
 class Cell(BaseModel):
     """One prior in one setting at one level, and everything on which these numbers depend.
 
-    :param weights: SHA-256 of the prior's weights.
+    :param weights: :func:`pnp_priors.registry.fingerprint`: SHA-256 of the prior's weights.
     :param protocol: version of the task's protocol.
     :param limit: the first so many images only.
     :param images: PSNR and SSIM of each.
@@ -88,7 +88,7 @@ def write(path: Path, cells: Iterable[Cell]) -> None:
 
 def valid(cells: Iterable[Cell], jobs: Iterable[Job]) -> list[Cell]:
     """The cells that these jobs would measure again, with weights and protocol as they are now."""
-    wanted = {job.key: (job.card.weights.sha256, job.protocol, job.limit) for job in jobs}
+    wanted = {job.key: (registry.fingerprint(job.card), job.protocol, job.limit) for job in jobs}
     return [c for c in cells if wanted.get(c.key) == (c.weights, c.protocol, c.limit)]
 
 
@@ -157,7 +157,7 @@ def run(
                     blur=job.setting.blur,
                     prior=name,
                     level=job.level,
-                    weights=job.card.weights.sha256,
+                    weights=registry.fingerprint(job.card),
                     protocol=job.protocol,
                     limit=job.limit,
                     date=datetime.now(timezone.utc).date().isoformat(),

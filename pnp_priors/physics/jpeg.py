@@ -32,6 +32,20 @@ _LUMINANCE = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
+#: annex K.1, table K.2
+_CHROMINANCE = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    *((99,) * 8,) * 4,
+)
+#: Y, Cb, Cr of R, G, B (JFIF 1.02, of ITU-R 601); the latter two are around 128
+_FROM_RGB = (
+    (0.299, 0.587, 0.114),
+    (-0.299 / 1.772, -0.587 / 1.772, 0.5),
+    (0.5, -0.587 / 1.402, -0.114 / 1.402),
+)
 
 Table = Tensor | np.ndarray | list[list[float]]
 
@@ -85,11 +99,20 @@ def luminance_table(quality: int) -> Tensor:
 
     :raises InputError: another quality.
     """
+    return _scaled(_LUMINANCE, quality)
+
+
+def chrominance_table(quality: int) -> Tensor:
+    """The standard chrominance table, see :func:`luminance_table`."""
+    return _scaled(_CHROMINANCE, quality)
+
+
+def _scaled(table: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
     number = isinstance(quality, (int, float)) and not isinstance(quality, bool)
     if not number or not 1 <= quality <= 100 or quality != int(quality):
         raise InputError(f"JPEG quality is a whole number from 1 to 100, got {quality!r}")
     percent = 5000 // int(quality) if quality < 50 else 200 - 2 * int(quality)
-    scaled = (torch.tensor(_LUMINANCE) * percent + 50).div(100, rounding_mode="floor")
+    scaled = (torch.tensor(table) * percent + 50).div(100, rounding_mode="floor")
     return scaled.clamp(1, 255).float()
 
 
@@ -174,6 +197,34 @@ def simulate(clean: Tensor, table: Table) -> Tensor:
     coefficients = step * _round_half_away(eighths / step)
     decoded = inverse_block_dct(coefficients, (clean.shape[-2], clean.shape[-1]))
     return (decoded + 128).round().clamp(0, 255) / 255
+
+
+@torch.no_grad()
+def simulate_colour(clean: Tensor, luminance: Table, chrominance: Table) -> Tensor:
+    """What an encoder followed by a decoder makes of a colour image, its chrominance at half size.
+
+    As libjpeg does by default (4:2:0): means of 2×2 pixels, and between them linear interpolation,
+    halves rounded up and down by turns.
+
+    :param clean: ``[B, 3, H, W]``, RGB in [0, 1].
+    :param luminance, chrominance: quantisation steps as in :func:`simulate`.
+    :returns: whole multiples of 1/255 in [0, 1].
+    :raises InputError: an impossible table.
+    """
+    height, width = clean.shape[-2:]
+    matrix = torch.tensor(_FROM_RGB, dtype=torch.float64)
+    middle = torch.tensor([0.0, 128, 128]).to(clean)[:, None, None]
+    pixels = (255 * clean).round().clamp(0, 255)
+    planes = (torch.einsum("pc,bchw->bphw", matrix.to(clean), pixels) + middle).round()
+    luma = 255 * simulate(planes[:, :1] / 255, luminance)
+    chroma = F.pad(planes[:, 1:], (0, width % 2, 0, height % 2), mode="replicate")
+    odd = torch.arange(chroma.shape[-1], device=clean.device) % 2
+    small = (F.avg_pool2d(chroma, 2) + (1 + odd[: len(odd) // 2]) / 4).floor()
+    small = (255 * simulate(small / 255, chrominance)).round()
+    chroma = (F.interpolate(small, scale_factor=2, mode="bilinear") + (8 - odd) / 16).floor()
+    decoded = torch.cat([luma, chroma[..., :height, :width]], dim=1) - middle
+    rgb = torch.einsum("cp,bphw->bchw", matrix.inverse().to(clean), decoded)
+    return rgb.round().clamp(0, 255) / 255
 
 
 def _round_half_away(values: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ LARGEST_GAIN = 16
 #: how far below a map's maximum such a network is run, in halvings
 MAP_OCTAVES = 3
 
-Task = Literal["gaussian", "jpeg", "super-resolution"]
+Task = Literal["gaussian", "jpeg", "super-resolution", "camera"]
 Sigma = float | int | Tensor | np.ndarray | np.generic | list[float]
 
 
@@ -47,6 +47,9 @@ class Prior(Denoiser):
     takes_table: bool = False
     #: trained scales of super-resolution; ``None`` for a prior that is for other tasks
     scales: tuple[int, ...] | None = None
+    #: whether it estimates the noise levels where sigma is ``None``, and takes those it is given;
+    #: not blind, then. Its maps, of :meth:`estimate` or given, may have a level per channel
+    estimates_sigma: bool = False
 
     def __init__(
         self, channels: int, sigma_range: tuple[float, float], blind: bool = False
@@ -105,13 +108,41 @@ class Prior(Denoiser):
     def prepare_training(self, bfloat16: bool) -> None:
         """Told before training whether bfloat16 is wanted; most leave that to autocast."""
 
+    def training_pass(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor | float]:
+        """What a training step takes from this network.
+
+        :param sigma: true noise levels of the batch, ``[B]`` or a map of them.
+        :returns: the restored batch, and what is added to the loss of each image, ``[B]``: for
+            networks of which more is wanted than the restored image.
+        """
+        return self(x, sigma), 0.0
+
     def for_release(self) -> Prior:
         """The form of this network that is released (training-only parts merged), in eval mode."""
         return self.eval()
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Denoise ``[B, channels, H, W]``; ``sigma`` is ``[1 or B, 1, 1 or H, 1 or W]``."""
+        """Denoise ``[B, channels, H, W]``; ``sigma`` is ``[1 or B, 1, 1 or H, 1 or W]``.
+
+        For a prior that estimates it, it may have all channels.
+        """
         raise NotImplementedError
+
+    def _estimate(self, x: Tensor) -> Tensor:
+        """Noise levels ``[B, channels, H, W]`` of images, within the trained range."""
+        raise NotImplementedError
+
+    def estimate(self, x: Tensor) -> Tensor:
+        """The noise levels that it denoises with where none are given.
+
+        :param x: as in :meth:`forward`.
+        :returns: standard deviations in image units, ``[B, C, H, W]``.
+        :raises InputError: an impossible image, or a prior that does not estimate them.
+        """
+        if not self.estimates_sigma:
+            raise InputError(f"{type(self).__name__} does not estimate noise levels")
+        self._check_image(x)
+        return self._estimate(x.to(next(self.parameters()).dtype)).to(x.dtype)
 
     def forward(self, x: Tensor, sigma: Sigma | None = None) -> Tensor:
         r"""Denoise a batch of images.
@@ -125,12 +156,15 @@ class Prior(Denoiser):
         :param x: ``[B, C, H, W]`` floating point, nominal range [0, 1] plus noise; any H, W >= 1.
         :param sigma: noise standard deviation in the same units: a number, a 0-d or ``[B]`` tensor
             or array, or a map ``[B, 1, H, W]`` (``[1, 1, H, W]`` serves the whole batch).
-            ``None`` for blind priors only.
+            ``None`` for blind priors, and for those that estimate it; to these a map may also give
+            a level per channel, ``[B, C, H, W]``.
         :returns: the denoised batch, of the shape, dtype and device of ``x``.
         :raises InputError: wrong shape, channels, dtype, or a sigma that is negative, not finite
             or above 1 (which would be meant in 0..255 units).
         """
         self._check_image(x)
+        if sigma is None and self.estimates_sigma:
+            sigma = self.estimate(x)
         weights = next(self.parameters())
         level = self._sigma_tensor(sigma, x, weights.dtype)
         image = x.to(weights.dtype)
@@ -191,6 +225,7 @@ class Prior(Denoiser):
     def _sigma_tensor(self, sigma: Sigma | None, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Bring every allowed form of sigma to ``[1 or B, 1, 1 or H, 1 or W]``, checked."""
         batch, _, height, width = x.shape
+        planes = (1, self.channels) if self.estimates_sigma else (1,)
         if sigma is None:
             if not self.blind:
                 raise InputError("this prior is not blind: sigma must be given")
@@ -203,7 +238,7 @@ class Prior(Denoiser):
             level = level.reshape(1, 1, 1, 1)
         elif level.ndim == 1 and level.shape[0] == batch:
             level = level.reshape(batch, 1, 1, 1)
-        elif level.ndim == 4 and level.shape[0] in (1, batch) and level.shape[1] == 1:
+        elif level.ndim == 4 and level.shape[0] in (1, batch) and level.shape[1] in planes:
             if level.shape[2:] not in ((1, 1), (height, width)):
                 raise InputError(
                     f"sigma map is {list(level.shape[2:])}, the image {[height, width]}"
@@ -211,7 +246,8 @@ class Prior(Denoiser):
         else:
             raise InputError(
                 f"sigma has shape {list(level.shape)}; allowed for this batch: a scalar, "
-                f"[{batch}], or a map [{batch}, 1, {height}, {width}]"
+                f"[{batch}], or a map "
+                + " or ".join(f"[{batch}, {plane}, {height}, {width}]" for plane in planes)
             )
         if not torch.compiler.is_compiling():
             _check_level(level)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from pnp_priors.errors import InputError, MissingFileError
+from pnp_priors.training.documents import RENDERED
+
+if TYPE_CHECKING:
+    from pnp_priors.training.recipe import Source
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 
@@ -35,6 +40,27 @@ def read_image(path: Path, channels: int) -> np.ndarray:
     with Image.open(path) as image:
         array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return array[None] if channels == 1 else np.moveaxis(array, -1, 0)
+
+
+def load_source(
+    source: Source, data: Path, channels: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The images of a recipe's source for training, and those it holds out, uint8 ``[C, H, W]``.
+
+    :param data: the folder that a source's folder is relative to.
+    :raises MissingFileError, InputError: no such folder, or too few images.
+    :raises MissingExtraError: rendering needs a font that is not installed.
+    """
+    if source.rendered is not None:
+        assert source.count is not None
+        images = list(RENDERED[source.rendered](source.count, source.seed or 0, channels))
+    else:
+        assert source.folder is not None
+        images = [read_image(file, channels) for file in image_files(data / source.folder)]
+    kept = len(images) - source.hold_out
+    if kept <= 0:
+        raise InputError(f"{source}: cannot hold out {source.hold_out} of {len(images)}")
+    return images[:kept], images[kept:]
 
 
 class PatchSampler:

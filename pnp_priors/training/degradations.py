@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -19,6 +20,7 @@ from pnp_priors.errors import ConfigError
 from pnp_priors.physics import bicubic
 from pnp_priors.physics.jpeg import BLOCK, luminance_table, simulate
 from pnp_priors.priors.base import Prior, Task
+from pnp_priors.training import camera
 
 if TYPE_CHECKING:
     from pnp_priors.training.data import PatchSampler
@@ -64,17 +66,19 @@ class Degradation(ABC):
 
     @abstractmethod
     def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
-        """Degraded patches and the noise levels ``[B]`` that the prior is told (0 for none).
+        """Degraded patches and the noise levels that the prior is told (0 for none).
 
         :param clean: ``[B, C, P + 2*margin, P + 2*margin]`` in [0, 1].
-        :returns: the degraded patches ``[B, C, P, P]``.
+        :returns: the degraded patches ``[B, C, P, P]``; the levels ``[B]``, or a map of them for
+            priors that estimate it.
         """
 
     @abstractmethod
-    def at(self, clean: Tensor, level: Any, seed: int) -> tuple[Tensor, float]:
+    def at(self, clean: Tensor, level: Any, seed: int) -> tuple[Tensor, float | None]:
         """One validation image ``[1, C, H, W]`` degraded at a level, and its noise level.
 
-        Rows and columns beyond whole multiples of what the level asks for are cut off.
+        Rows and columns beyond whole multiples of what the level asks for are cut off. Where the
+        prior estimates the noise level, it is told ``None``.
         """
 
     @abstractmethod
@@ -228,7 +232,9 @@ class Mixed(Degradation):
             degraded[rows], sigma[rows] = part.degrade(patches, sampler)
         return degraded, sigma
 
-    def at(self, clean: Tensor, level: tuple[Degradation, Any], seed: int) -> tuple[Tensor, float]:
+    def at(
+        self, clean: Tensor, level: tuple[Degradation, Any], seed: int
+    ) -> tuple[Tensor, float | None]:
         part, its_level = level
         return part.at(clean, its_level, seed)
 
@@ -237,9 +243,49 @@ class Mixed(Degradation):
         return part.symbol + part.label(its_level)
 
 
+class Camera(Degradation):
+    """Photographs, each by a camera of its own: see :mod:`pnp_priors.training.camera`.
+
+    A level is the share of the strongest shot and read noise that an image gets.
+    """
+
+    keys = ("shot", "read", "gamma", "quality")
+    grid = 2 * BLOCK  # of which chrominance is stored at half size
+    margin = camera.REACH
+    unit = "shot+read noise"
+    tasks = ("camera",)
+    levels = (0.25, 0.5, 1.0)
+
+    def __init__(self, recipe: Recipe) -> None:
+        data = recipe.data
+        assert data.shot is not None
+        assert data.read is not None
+        assert data.gamma is not None
+        assert data.quality is not None
+        self.ranges = camera.Ranges(data.shot, data.read, data.gamma, data.quality)
+
+    def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
+        settings = camera.Settings.draw(len(clean), self.ranges, sampler.generator)
+        return camera.photograph(clean, settings, sampler.generator, self.margin)
+
+    def at(self, clean: Tensor, level: float, seed: int) -> tuple[Tensor, None]:
+        shot, read = self._noise(level)
+        generator = torch.Generator().manual_seed(seed)
+        ranges = replace(self.ranges, shot=(shot, shot), read=(read, read))
+        settings = camera.Settings.draw(len(clean), ranges, generator)
+        return camera.photograph(clean, settings, generator)[0], None
+
+    def label(self, level: float) -> str:
+        return "+".join(f"{noise:g}" for noise in self._noise(level))
+
+    def _noise(self, level: float) -> tuple[float, float]:
+        return level * self.ranges.shot[1], level * self.ranges.read[1]
+
+
 DEGRADATIONS: dict[str, type[Degradation]] = {
     "gaussian": Gaussian,
     "jpeg": Jpeg,
     "super-resolution": SuperResolution,
     "mixed": Mixed,
+    "camera": Camera,
 }

@@ -21,16 +21,20 @@ import yaml
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
+from pnp_priors.errors import ConfigError, MissingExtraError, UnknownNameError
 from pnp_priors.priors.base import Prior
 from pnp_priors.registry import build, describe, load
-from pnp_priors.training.allocator import keep_freed_memory
-from pnp_priors.training.data import PatchSampler, image_files, read_image
+from pnp_priors.training.data import PatchSampler, load_source
 from pnp_priors.training.degradations import inside
 from pnp_priors.training.losses import LOSSES
 from pnp_priors.training.muon import Muon
+from pnp_priors.training.process import keep_freed_memory, without_subnormals
 from pnp_priors.training.recipe import Phase, Recipe
+from pnp_priors.training.revival import dead_channels, revive
 
+#: batches that a channel must be silent for to count as dead, and the share of the budget from
+#: which on none is replaced, since it could not learn any more
+REVIVE_BATCHES, REVIVE_UNTIL = 16, 0.6
 LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
 
 
@@ -57,14 +61,21 @@ def load_images(recipe: Recipe, data: Path, channels: int) -> tuple[list, list]:
     """Training and validation images of all sources, uint8 ``[C, H, W]``."""
     train, validation = [], []
     for source in recipe.data.sources:
-        files = image_files(data / source.folder)
-        if source.hold_out >= len(files):
-            raise InputError(f"{source.folder}: cannot hold out {source.hold_out} of {len(files)}")
-        images = [read_image(file, channels) for file in files]
-        kept = len(images) - source.hold_out
-        train += images[:kept]
-        validation += images[kept:]
+        kept, held_out = load_source(source, data, channels)
+        train += kept
+        validation += held_out
     return train, validation
+
+
+class _Step(torch.nn.Module):
+    """A training pass as a module, whose forward is all that Fabric runs in a given precision."""
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor | float]:
+        return self.prior.training_pass(x, sigma)
 
 
 class Trainer:
@@ -127,7 +138,8 @@ class Trainer:
         self.validation = [torch.tensor(i).float().div(255) for i in validation]
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)
-        self.model, self.optimizer = self.fabric.setup(network, self._make_optimizer(network))
+        optimizer = self._make_optimizer(network)
+        self.model, self.optimizer = self.fabric.setup(_Step(network), optimizer)
         self.network: Prior = network
         self.average = AveragedModel(
             network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
@@ -163,11 +175,16 @@ class Trainer:
 
         :returns: whether the run is finished.
         """
+        with without_subnormals():
+            return self._train(session_minutes)
+
+    def _train(self, session_minutes: float | None) -> bool:
         began = time.monotonic()
         before, first = self.state.seconds, self.state.step
         every = self.recipe.validate_every
         while self.progress < 1.0:
             self._enter_phase()
+            self._revive()
             self._step()
             # Elapsed time of this session on top of the earlier ones, validation included.
             self.state.seconds = before + time.monotonic() - began
@@ -193,6 +210,8 @@ class Trainer:
                 f"recipe {self.recipe.name!r} starts from {name!r}, which is not released: train "
                 "that first and give its card with --start-from"
             ) from error
+        if card.training is None or card.weights is None:
+            raise ConfigError(f"{card.name} has no weights of its own to start from")
         network.adopt(load(name))
         return (
             f"{card.name}: {card.training.megapixels_seen:g} million pixels by "
@@ -216,6 +235,20 @@ class Trainer:
                 f"{', '.join(sorted(groups))}, got {', '.join(sorted(given))}"
             )
 
+    def _revive(self) -> None:
+        """Give channels that died a new start, now and then, while there is time to learn."""
+        every, step = self.recipe.revive_every, self.state.step
+        if every is None or step % every or self.progress > REVIVE_UNTIL:
+            return
+        batches = [self.draw(self.recipe.data.batch)[1:] for _ in range(REVIVE_BATCHES)]
+
+        def run() -> None:
+            for sigma, noisy in batches:
+                self.network(noisy, sigma)
+
+        dead = dead_channels(self.network, run)
+        revive([self.network, self.averaged], dead, self.sampler.generator)
+
     def _enter_phase(self) -> None:
         """Grow the network when the budget passes into the next phase."""
         index = next(i for i, p in enumerate(self.recipe.phases) if self.progress < p.until)
@@ -234,7 +267,7 @@ class Trainer:
             self.averaged.grow(**phase.grow)
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean patches ``[count, C, P, P]``, noise levels ``[count]``, degraded patches."""
+        """Clean patches ``[count, C, P, P]``, noise levels or maps of them, degraded patches."""
         clean = self.sampler.sample(count)
         noisy, sigma = self.degradation.degrade(clean, self.sampler)
         if self.recipe.channels_last:
@@ -243,8 +276,8 @@ class Trainer:
 
     def loss(self, clean: Tensor, sigma: Tensor, noisy: Tensor) -> Tensor:
         """The recipe's loss of a batch, a scalar."""
-        restored = self.model(noisy, sigma)
-        losses = LOSSES[self.recipe.loss](restored.float(), clean)
+        restored, penalty = self.model(noisy, sigma)
+        losses = LOSSES[self.recipe.loss](restored.float(), clean) + penalty
         return (losses * self._level_weights(sigma)).mean()
 
     def _step(self) -> None:

@@ -33,8 +33,32 @@ def root_squared_error(restored: Tensor, clean: Tensor) -> Tensor:
     return ((restored - clean).square().flatten(1).mean(dim=1) + (2 / 255) ** 2).sqrt()
 
 
+def asymmetric_error(estimate: Tensor, truth: Tensor, alpha: float = 0.3) -> Tensor:
+    r"""Mean squared error of each image, weighed by its sign. ``[B]``.
+
+    :math:`|\alpha - \mathbb{1}(\hat\sigma < \sigma)|\,(\hat\sigma - \sigma)^2`: below the truth it
+    costs :math:`1 - \alpha`, above :math:`\alpha`. Guo et al.: Toward convolutional blind denoising
+    of real photographs, CVPR 2019, eq. 6. For noise levels: a denoiser that is told too low a level
+    leaves noise in the image, too high a level does less harm.
+    """
+    error = estimate - truth
+    too_low = error.clamp(max=0)
+    weighed = alpha * error.square() + (1 - 2 * alpha) * too_low.square()
+    return weighed.flatten(1).mean(dim=1)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Squared differences to the next row and column, per value of each image. ``[B]``.
+
+    The smoothness of noise level maps of CBDNet (Guo et al., eq. 7), which squares them.
+    """
+    down, right = image.diff(dim=-2).square(), image.diff(dim=-1).square()
+    return (down.flatten(1).sum(dim=1) + right.flatten(1).sum(dim=1)) / image[0].numel()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2": squared_error,
     "l1": absolute_error,
     "rmse": root_squared_error,
+    "asymmetric": asymmetric_error,
 }

@@ -20,6 +20,8 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 #: root mean square of a step's entries as a share of lr: what Adam's steps typically have
 STEP_RMS = 0.2
+#: Adam's learning rate as a share of Muon's: constants that jump push channels below zero for good
+ADAM_SHARE = 0.25
 #: narrower matrices (of the first and last convolution) are left to Adam
 NARROWEST = 16
 
@@ -81,7 +83,8 @@ class Muon(torch.optim.Optimizer):
             for shape, parameters in alike.items():
                 step = group["lr"] * STEP_RMS * max(shape) ** 0.5
                 self._muon(parameters, step, group["momentum"])
-            self._adam([p for p in given if not is_wide(p)], group["lr"], group["betas"])
+            rate = ADAM_SHARE * group["lr"]
+            self._adam([p for p in given if not is_wide(p)], rate, group["betas"])
 
     def _muon(self, parameters: list[Tensor], length: float, momentum: float) -> None:
         """One step of matrices of one shape, which a GPU orthogonalises together."""

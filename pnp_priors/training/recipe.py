@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from pnp_priors.registry import SYSTEMS
 from pnp_priors.schema import read_yaml_as
 from pnp_priors.training.degradations import DEGRADATIONS, Degradation
+from pnp_priors.training.documents import RENDERED
 from pnp_priors.training.losses import LOSSES
 
 
@@ -20,10 +29,36 @@ class Strict(BaseModel):
 
 
 class Source(Strict):
-    """A folder of training images, relative to the data folder."""
+    """Training images: of a folder, or rendered when training starts."""
 
-    folder: str
-    hold_out: int = Field(0, ge=0, description="images at the end of the folder for validation")
+    folder: str | None = Field(None, description="relative to the data folder")
+    rendered: str | None = Field(None, description="what to render instead, e.g. documents")
+    count: int | None = Field(None, ge=1, description="rendered: how many")
+    seed: int | None = Field(None, ge=0, description="rendered: what decides all of them; 0")
+    hold_out: int = Field(0, ge=0, description="images at the end, for validation")
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Source:
+        if (self.folder is None) == (self.rendered is None):
+            raise ValueError("a source has either 'folder' or 'rendered'")
+        if self.rendered is None:
+            for key in ("count", "seed"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key!r} is for 'rendered' sources, not for a folder")
+        elif self.rendered not in RENDERED:
+            raise ValueError(f"unknown rendered {self.rendered!r}; known: {', '.join(RENDERED)}")
+        elif self.count is None:
+            raise ValueError("a 'rendered' source needs 'count'")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_other_kind(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if value is not None}
+
+    def __str__(self) -> str:
+        if self.folder is not None:
+            return self.folder
+        return f"rendered {self.rendered} ({self.count}, seed {self.seed or 0})"
 
 
 class Data(Strict):
@@ -35,17 +70,33 @@ class Data(Strict):
         None, description="gaussian, mixed: range of noise levels, in 0..1 units"
     )
     quality: tuple[int, int] | None = Field(
-        None, description="jpeg, mixed: range of qualities, 1..100"
+        None, description="jpeg, mixed, camera: range of qualities, 1..100"
     )
     scale: tuple[int, ...] | None = Field(
         None, description="super-resolution, mixed: some of 2, 3, 4"
     )
+    shot: tuple[float, float] | None = Field(
+        None, description="camera: range of the shot noise at full light, in 0..1 units"
+    )
+    read: tuple[float, float] | None = Field(
+        None, description="camera: range of the read noise, in 0..1 units"
+    )
+    gamma: tuple[float, float] | None = Field(
+        None, description="camera: range of the response's exponent, 2.4 is sRGB"
+    )
 
-    @field_validator("sigma")
+    @field_validator("sigma", "shot", "read")
     @classmethod
     def _in_unit_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not 0 <= value[0] <= value[1] <= 1:
             raise ValueError(f"noise levels are in 0..1 units, got {list(value)}")
+        return value
+
+    @field_validator("gamma")
+    @classmethod
+    def _bends(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 1.1 <= value[0] <= value[1] <= 5:
+            raise ValueError(f"exponents are 1.1 to 5, the lower first, got {list(value)}")
         return value
 
     @field_validator("quality")
@@ -136,6 +187,9 @@ class Recipe(Strict):
     optimizer: Optimizer
     phases: list[Phase] = [Phase(until=1.0)]
     steps: int | None = Field(None, ge=1, description="length; without it --minutes decides")
+    revive_every: int | None = Field(
+        None, ge=1, description="steps after which channels that died get a new start"
+    )
     ema: float = Field(0.999, ge=0, lt=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False

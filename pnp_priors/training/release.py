@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 from pathlib import Path
+from typing import Literal
 
 import torch
 import yaml
@@ -14,6 +15,7 @@ from safetensors.torch import save as to_safetensors
 from pnp_priors.card import Card, Training, Weights
 from pnp_priors.priors.base import LARGEST_GAIN, Prior
 from pnp_priors.training.loop import Trainer
+from pnp_priors.training.recipe import CardText
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -67,13 +69,54 @@ def outside_range(prior: Prior) -> str:
 def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
     """Write the averaged weights as safetensors and their card; both are named by the recipe."""
     recipe, state = trainer.recipe, trainer.state
-    prior = trainer.averaged.for_release().cpu().float()
-    dtype = getattr(torch, recipe.weights_dtype)
+    training = Training(
+        recipe=f"{recipe.name}.yaml",
+        recipe_text=recipe.model_dump(mode="json", exclude={"card"}),
+        data=[str(source) for source in recipe.data.sources],
+        images=trainer.images,
+        megapixels_seen=round(state.pixels / 1e6, 1),
+        minutes=round(state.seconds / 60, 1),
+        hardware=hardware(trainer.device),
+        torch=torch.__version__.split("+")[0],
+        seed=recipe.seed,
+        started_from=state.started_from,
+        finished=trainer.progress >= 1.0,
+        validation_psnr=state.validation,
+    )
+    prior = trainer.averaged.for_release()
+    folders = (weights_folder, cards_folder)
+    return write_prior(
+        prior, recipe.name, recipe.system, recipe.card, training, recipe.weights_dtype, *folders
+    )
+
+
+def write_prior(
+    prior: Prior,
+    name: str,
+    system: str,
+    text: CardText,
+    training: Training,
+    weights_dtype: Literal["float32", "float16"],
+    weights_folder: Path,
+    cards_folder: Path,
+) -> Card:
+    """Write ``NAME.safetensors`` and ``NAME.yaml`` of a prior in the form that is released.
+
+    :param weights_dtype: of the numbers in the file.
+    """
+    prior = prior.cpu().float()
+    dtype = getattr(torch, weights_dtype)
     content = to_safetensors({k: v.to(dtype).contiguous() for k, v in prior.state_dict().items()})
+    weights = Weights(
+        file=f"{name}.safetensors",
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        dtype=weights_dtype,
+    )
     card = Card(
-        name=recipe.name,
-        title=recipe.card.title,
-        system=recipe.system,
+        name=name,
+        title=text.title,
+        system=system,
         architecture=prior.arguments(),
         channels=prior.channels,
         sigma_range=prior.sigma_range,
@@ -81,36 +124,19 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
         scales=prior.scales,
         outside_range=outside_range(prior),
         blind=prior.blind,
+        estimates_sigma=prior.estimates_sigma,
         tasks=list(prior.tasks),
         parameters=sum(p.numel() for p in prior.parameters()),
         receptive_field=prior.receptive_field,
-        weights=Weights(
-            file=f"{recipe.name}.safetensors",
-            sha256=hashlib.sha256(content).hexdigest(),
-            bytes=len(content),
-            dtype=recipe.weights_dtype,
-        ),
-        licence=recipe.card.licence,
-        paper=recipe.card.paper,
-        iterative_use=recipe.card.iterative_use,
-        notes=recipe.card.notes,
-        training=Training(
-            recipe=f"{recipe.name}.yaml",
-            recipe_text=recipe.model_dump(mode="json", exclude={"card"}),
-            data=[source.folder for source in recipe.data.sources],
-            images=trainer.images,
-            megapixels_seen=round(state.pixels / 1e6, 1),
-            minutes=round(state.seconds / 60, 1),
-            hardware=hardware(trainer.device),
-            torch=torch.__version__.split("+")[0],
-            seed=recipe.seed,
-            started_from=state.started_from,
-            finished=trainer.progress >= 1.0,
-            validation_psnr=state.validation,
-        ),
+        weights=weights,
+        licence=text.licence,
+        paper=text.paper,
+        iterative_use=text.iterative_use,
+        notes=text.notes,
+        training=training,
     )
     for folder in (weights_folder, cards_folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(weights_folder / card.weights.file, content)
-    write_card(card, cards_folder / f"{recipe.name}.yaml")
+    write_atomically(weights_folder / weights.file, content)
+    write_card(card, cards_folder / f"{name}.yaml")
     return card

@@ -147,7 +147,7 @@ def test_the_shipped_plan_measures_a_network_of_three_tasks_in_all(
     scales = [2, 3, 4]
     qualities = [10, 20, 30, 40]
     assert found == {
-        ("dncnn-3", "BSD68", None): [5, 15, 25, 50],
+        ("dncnn-3", "BSD68", None): [15, 25, 50],
         ("dncnn-3", "BSD68-half", None): qualities,
         ("dncnn-3", "classic5", None): qualities,
         ("dncnn-3", "LIVE1", None): qualities,

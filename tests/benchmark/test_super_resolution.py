@@ -71,7 +71,8 @@ def test_the_input_is_the_bicubic_enlargement_and_the_border_is_left_out(
 def test_a_blind_network_takes_the_enlargement_without_sigma(data: Path) -> None:
     prior = DnCNN(
         depth=3, width=8, blind=True, tasks=["gaussian", "super-resolution"], scales=[2, 3, 4]
-    ).eval()  # untrained: the identity
+    )
+    prior.eval().requires_grad_(False)  # untrained: the identity
     direct = Setting("super-resolution", "Set5", "direct")
     result = solve(problems(data, direct)[0], prior, direct, 3)
     assert result.psnr == result.degraded_psnr

@@ -24,6 +24,7 @@ from torch import Tensor
 
 import pnp_priors
 from pnp_priors.errors import ConfigError, InputError, MissingFileError, UnknownNameError
+from pnp_priors.training import fonts
 from pnp_priors.training.command import recipe_path
 from pnp_priors.training.recipe import Recipe
 
@@ -139,6 +140,27 @@ def test_three_short_sessions_equal_one_long_one(
     assert parts["progress"]["pixels"] == whole["progress"]["pixels"] == 3 * 4 * 16 * 16
 
 
+def test_what_is_rendered_there_finds_its_fonts(
+    session: ModuleType, pack: ModuleType, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fonts are carried; the machine has no package that holds them."""
+    recipe = place / "recipes" / "one.yaml"
+    content = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    content["data"]["sources"] = [{"rendered": "documents", "count": 3, "hold_out": 1}]
+    recipe.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert "images 0.0, fonts " in packed(pack, place, "one:1")
+    carried = sorted(file.name for file in (place / "carried" / "fonts").iterdir())
+    assert carried == sorted(file.name for file in fonts.files())
+
+    monkeypatch.setattr(fonts, "_PLACES", dict.fromkeys(fonts._PLACES, ("nowhere", "no-package")))
+    monkeypatch.setenv("PNP_PRIORS_FONTS", "")  # to be restored; empty is as good as unset
+    monkeypatch.delenv("PNP_PRIORS_FONTS")
+    fonts.font.cache_clear()
+    code, report, _ = call(session, place, "one:1")
+    assert (code, report["recipes"]["one"]["finished"]) == (0, True)
+    fonts.font.cache_clear()
+
+
 def test_the_card_says_how_it_was_trained_and_loads(
     session: ModuleType, pack: ModuleType, place: Path
 ) -> None:
@@ -149,7 +171,7 @@ def test_the_card_says_how_it_was_trained_and_loads(
     text = pnp_priors.describe(card).training.recipe_text
     assert text["data"]["batch"] == session.BATCH
     assert text["optimizer"]["lr"]["weights"] == pytest.approx(1e-3 * session.LR_FACTOR)
-    assert "batches of 128 instead of 2, learning rates times 2" in text["description"]
+    assert f"batches of {session.BATCH} instead of 2, learning rates times 3" in text["description"]
     prior = pnp_priors.load(card)
     average = checkpoint(place / "results" / "one")["average"]
     assert torch.equal(prior.state_dict()["body.0.weight"], average["module.body.0.weight"])

@@ -19,12 +19,14 @@ from pnp_priors.physics.jpeg import (
     Box,
     block_dct,
     checked_table,
+    chrominance_table,
     inverse_block_dct,
     luminance_table,
     project,
     quantisation_box,
     read_jpeg,
     simulate,
+    simulate_colour,
 )
 
 Scene = Callable[..., Tensor]
@@ -97,6 +99,8 @@ def test_autocast_does_not_make_it_coarse() -> None:
 def test_tables_are_those_that_pillow_writes(quality: int) -> None:
     file = Image.open(BytesIO(encoded(np.zeros((8, 8), np.uint8), quality)))
     assert luminance_table(quality).flatten().tolist() == file.quantization[0]
+    colour = Image.open(BytesIO(encoded(np.zeros((8, 8, 3), np.uint8), quality, "RGB")))
+    assert chrominance_table(quality).flatten().tolist() == colour.quantization[1]
 
 
 @pytest.mark.parametrize("quality", [0, 101, -1, 50.5, True, float("nan"), "10", None])
@@ -307,6 +311,50 @@ def test_simulated_is_what_pillow_makes_of_photos(quality: int, same: float, nea
     found = np.mean(shares, axis=0)
     assert found[0] > same, found
     assert found[1] > near, found
+
+
+def colour_error(clean: Tensor, quality: int) -> tuple[Tensor, Tensor]:
+    """Of a colour image's values, in gray levels: ours off Pillow's, and Pillow's off the image."""
+    pixels = clean[0].permute(1, 2, 0).mul(255).round()
+    content = encoded(pixels.byte().numpy(), quality, "RGB", subsampling="4:2:0")
+    expected = torch.from_numpy(np.array(Image.open(BytesIO(content)))).double()
+    tables = luminance_table(quality), chrominance_table(quality)
+    found = 255 * simulate_colour(clean, *tables)[0].permute(1, 2, 0)
+    return (found - expected).abs(), (expected - pixels).abs()
+
+
+@pytest.mark.parametrize("size", [(48, 64), (45, 59)])
+@pytest.mark.parametrize("quality", [30, 60, 80, 95])
+def test_simulated_colour_is_what_pillow_makes(
+    quality: int, size: tuple[int, int], scene: Scene
+) -> None:
+    """But where a coefficient lies between two steps, see above."""
+    height, width = size
+    across = torch.linspace(0, 1, width).expand(1, 1, height, width)
+    tint = torch.cat([0.5 + 0.5 * across, 1 - 0.6 * across, 0.4 + 0.6 * across], dim=1)
+    error, loss = colour_error((scene(*size, 3) * tint).double(), quality)
+    assert (error < 0.5).double().mean() > 0.84
+    assert (error < 1.5).double().mean() > 0.88
+    assert error.mean() < 0.1 * loss.mean()
+
+
+def test_gray_in_colour_is_gray(scene: Scene) -> None:
+    """Its chrominance is 128 everywhere, and stays so."""
+    gray, table = scene(33, 42), luminance_table(60)
+    found = simulate_colour(gray.expand(-1, 3, -1, -1), table, chrominance_table(60))
+    torch.testing.assert_close(found, simulate(gray, table).expand(-1, 3, -1, -1))
+
+
+def test_colour_images_of_a_batch_have_their_tables(scene: Scene) -> None:
+    images = torch.cat([scene(16, 24, 3), scene(16, 24, 3, seed=1)])
+    both = [
+        torch.stack([table(quality) for quality in (50, 90)])
+        for table in (luminance_table, chrominance_table)
+    ]
+    joint = simulate_colour(images, *both)
+    for index, quality in enumerate((50, 90)):
+        tables = luminance_table(quality), chrominance_table(quality)
+        assert torch.equal(joint[index], simulate_colour(images[index : index + 1], *tables)[0])
 
 
 def training_images() -> list[Path]:

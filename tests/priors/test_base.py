@@ -273,6 +273,38 @@ def test_sigma_ranges_are_checked(bad: tuple[float, float]) -> None:
         Prior(1, bad)
 
 
+def test_only_what_estimates_levels_gives_them() -> None:
+    with pytest.raises(InputError, match="Stub does not estimate noise levels"):
+        Stub().estimate(image())
+
+
+class Estimating(Stub):
+    """Sees a tenth of each value as its noise level."""
+
+    estimates_sigma = True
+
+    def _estimate(self, x: Tensor) -> Tensor:
+        return 0.1 * x
+
+
+def test_without_sigma_the_estimate_is_used_and_else_what_is_given() -> None:
+    prior, x = Estimating(channels=3), 0.3 + 0.5 * image(2, channels=3)
+    torch.testing.assert_close(prior.estimate(x), 0.1 * x)
+    torch.testing.assert_close(prior(x), 0.95 * x)
+    assert torch.equal(prior(x), prior(x, prior.estimate(x)))
+    torch.testing.assert_close(prior(x, 0.1), x - 0.05)
+    torch.testing.assert_close(prior(x, torch.full((1, 1, 4, 5), 0.1)), x - 0.05)
+    with pytest.raises(InputError, match=r"\[2, 1, 4, 5\] or \[2, 3, 4, 5\]"):
+        prior(x, torch.full((2, 2, 4, 5), 0.1))
+
+
+def test_a_training_pass_is_the_restored_batch_and_nothing_more() -> None:
+    prior, x, sigma = Stub(), image(2), torch.tensor([0.05, 0.1])
+    restored, penalty = prior.training_pass(x, sigma)
+    assert torch.equal(restored, prior(x, sigma))
+    assert penalty == 0
+
+
 def test_the_halo_of_a_tile_keeps_the_inner_grid() -> None:
     class Wide(Stub):
         receptive_field = 13  # type: ignore[assignment]

@@ -82,7 +82,26 @@ MIXED = {
     "loss": "rmse",
     "optimizer": {"lr": {"weights": 5e-3}, "warmup_steps": 3, "clip": 1.0},
 }
-SYSTEMS = {"ffdnet": FFDNET, "diffusion": DIFFUSION, "jpeg": JPEG, "mixed": MIXED}
+CAMERA = {
+    "system": "cbdnet",
+    "architecture": {"width": 4, "estimator_width": 4},
+    "data": {
+        **{key: value for key, value in COMMON["data"].items() if key != "sigma"},
+        "degradation": "camera",
+        "shot": [0.0, 0.16],
+        "read": [0.0, 0.06],
+        "gamma": [2.0, 2.8],
+        "quality": [60, 100],
+    },
+    "optimizer": {"lr": {"weights": 5e-3}, "warmup_steps": 3, "clip": 1.0},
+}
+SYSTEMS = {
+    "ffdnet": FFDNET,
+    "diffusion": DIFFUSION,
+    "jpeg": JPEG,
+    "mixed": MIXED,
+    "camera": CAMERA,
+}
 FOLDERS = {
     "images": [(40, 48), (33, 37), (24, 30)],
     "large": [(60, 66), (52, 49), (49, 53)],  # for patches with a margin

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from pnp_priors.errors import InputError, MissingFileError
-from pnp_priors.training.data import PatchSampler, image_files, read_image
+from pnp_priors.training import documents
+from pnp_priors.training.data import PatchSampler, image_files, load_source, read_image
+from pnp_priors.training.recipe import Source
 
 SIDE = 3
 
@@ -142,3 +144,29 @@ def test_images_are_read_in_the_channels_asked_for(tmp_path: Path) -> None:
     Image.fromarray(colour[..., 0]).save(tmp_path / "b.png")
     np.testing.assert_array_equal(read_image(tmp_path / "b.png", 1)[0], colour[..., 0])
     assert read_image(tmp_path / "b.png", 3).shape == (3, 5, 7)
+
+
+def test_a_source_gives_its_images_and_holds_out_the_last(tmp_path: Path) -> None:
+    images = numbered(*[(1, 3, 4)] * 5)
+    (tmp_path / "some").mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image[0]).save(tmp_path / "some" / f"{index}.png")
+    train, held_out = load_source(Source(folder="some", hold_out=2), tmp_path, 1)
+    assert [len(train), len(held_out)] == [3, 2]
+    for found, expected in zip([*train, *held_out], images, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InputError, match="some: cannot hold out 5 of 5"):
+        load_source(Source(folder="some", hold_out=5), tmp_path, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_rendered_source_needs_no_folder(channels: int, tmp_path: Path) -> None:
+    source = Source(rendered="documents", count=3, seed=7, hold_out=1)
+    train, held_out = load_source(source, tmp_path / "nowhere", channels)
+    assert [len(train), len(held_out)] == [2, 1]
+    pages = documents.pages(3, 7, channels)
+    for found, expected in zip([*train, *held_out], pages, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    PatchSampler(train, 64, seed=0).sample(2)
+    with pytest.raises(InputError, match=r"rendered documents \(1, seed 0\): cannot hold out 1"):
+        load_source(Source(rendered="documents", count=1, hold_out=1), tmp_path, 1)

@@ -255,3 +255,72 @@ def test_training_on_three_kinds_at_once(recipe: Make, data: Path, tmp_path: Pat
     assert run.state.pixels == 150 * 4 * 24 * 24
     assert loss() < 0.9 * before
     assert run.state.validation["sigma 25"] > psnr + 2
+
+
+def test_photographs_are_each_by_a_camera_of_its_own(recipe: Make, scene: Scene) -> None:
+    checked, draws = recipe("camera"), sampler(scene, patch=20)
+    degradation = checked.degradation()
+    assert (degradation.margin, degradation.grid) == (2, 16)
+    state = draws.generator.get_state()
+    clean = torch.cat([draws.sample(1)] * 3, dim=1).expand(8, -1, -1, -1)
+    photos, levels = degradation.degrade(clean, draws)
+    assert photos.shape == levels.shape == (8, 3, 16, 16)
+    assert (photos * 255 - (photos * 255).round()).abs().max() < 1e-3
+    assert len({round(level, 6) for level in levels.mean(dim=(1, 2, 3)).tolist()}) == 8
+    draws.generator.set_state(state)
+    draws.sample(1)
+    again, _ = degradation.degrade(clean, draws)
+    assert torch.equal(again, photos)
+    # A noisier camera is said to be one.
+    noise = (photos - inside(clean, 2)).flatten(1).std(dim=1)
+    assert torch.corrcoef(torch.stack([noise, levels.flatten(1).mean(dim=1)]))[0, 1] > 0.7
+
+
+def test_photographs_for_validation(recipe: Make, scene: Scene) -> None:
+    degradation, clean = recipe("camera").degradation(), scene(24, 30, 3)
+    labels = [degradation.label(level) for level in degradation.levels]
+    assert labels == ["0.04+0.015", "0.08+0.03", "0.16+0.06"]
+    errors = []
+    for level in degradation.levels:
+        photo, sigma = degradation.at(clean, level, seed=3)
+        assert sigma is None
+        assert photo.shape == clean.shape
+        assert torch.equal(photo, degradation.at(clean, level, seed=3)[0])
+        assert not torch.equal(photo, degradation.at(clean, level, seed=4)[0])
+        errors.append((photo - clean).square().mean().item())
+    assert errors == sorted(errors)
+
+
+def test_photographs_need_a_network_for_them(recipe: Make) -> None:
+    noise = registry.build("ffdnet", {"channels": 3, "depth": 3, "width": 8})
+    with pytest.raises(ConfigError, match="the network is for gaussian, not for camera"):
+        recipe("camera").degradation().check(noise)
+
+
+def test_training_on_photographs(recipe: Make, data: Path, tmp_path: Path) -> None:
+    """Both the image and the estimate get better, and the loss is the sum of both."""
+    run = Trainer(
+        recipe("camera", steps=60, validate_every=1000),
+        data,
+        tmp_path / "run",
+        accelerator="cpu",
+        devices=1,
+    )
+    clean, truth, photos = run.draw(16)
+
+    def losses() -> tuple[float, float]:
+        with torch.no_grad():
+            total = run.loss(clean, truth, photos).item()
+            restored, penalty = run.network.training_pass(photos, truth)
+        image = (restored - clean).square().mean().item()
+        estimate = torch.as_tensor(penalty).mean().item()
+        assert total == pytest.approx(image + estimate, rel=1e-4)
+        return image, estimate
+
+    image, estimate = losses()
+    psnr = run.validate()
+    run.train()
+    better, closer = losses()
+    assert better < 0.9 * image
+    assert closer < 0.9 * estimate
+    assert all(run.state.validation[level] > psnr[level] for level in list(psnr)[1:])

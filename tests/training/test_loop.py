@@ -36,6 +36,7 @@ MUON: dict[str, Any] = {
     "architecture": {"depth": 4, "width": 16, "residual": True},
     "optimizer": {"name": "muon", "lr": {"weights": 4e-3}, "warmup_steps": 3, "clip": 1.0},
     "channels_last": True,
+    "revive_every": 2,
 }
 
 
@@ -103,7 +104,9 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("system", ["ffdnet", "muon", "diffusion", "lbfgs", "jpeg", "mixed"])
+@pytest.mark.parametrize(
+    "system", ["ffdnet", "muon", "diffusion", "lbfgs", "jpeg", "mixed", "camera"]
+)
 def test_an_interrupted_run_continues_bit_for_bit(
     system: str, precision: str, recipe: Make, data: Path, tmp_path: Path
 ) -> None:

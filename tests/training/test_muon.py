@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from pnp_priors.training.muon import COEFFICIENTS, ITERATIONS, STEP_RMS, Muon, orthogonalised
+from pnp_priors.training.muon import (
+    ADAM_SHARE,
+    COEFFICIENTS,
+    ITERATIONS,
+    STEP_RMS,
+    Muon,
+    orthogonalised,
+)
 
 
 def matrix(rows: int, columns: int, decades: float = 0.0) -> Tensor:
@@ -56,7 +63,7 @@ def test_narrow_tensors_get_adams_steps() -> None:
 
     ours, theirs = parameters(), parameters()
     muon = Muon([{"params": ours}], lr=0.02, betas=(0.8, 0.95))
-    adam = torch.optim.Adam(theirs, lr=0.02, betas=(0.8, 0.95))
+    adam = torch.optim.Adam(theirs, lr=ADAM_SHARE * 0.02, betas=(0.8, 0.95))
     for index in range(4):
         for mine, other in zip(ours, theirs, strict=True):
             mine.grad = other.grad = torch.randn(

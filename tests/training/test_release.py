@@ -57,6 +57,24 @@ def test_what_is_released_is_the_averaged_network(
         assert list(card.training.validation_psnr) == MIXED_LEVELS
 
 
+def test_what_estimates_its_noise_is_released_as_such(
+    recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
+) -> None:
+    trainer = trained(recipe("camera", steps=6), data, tmp_path / "run")
+    card = release(trainer, tmp_path / "weights", tmp_path / "cards")
+    path = tmp_path / "cards" / "tiny.yaml"
+    assert pnp_priors.describe(path) == card
+    assert (card.tasks, card.estimates_sigma, card.blind) == (["camera"], True, False)
+    assert card.trained_for == "camera noise of sigma 2/255 to 64/255, estimated or given"
+    assert card.trained_for in str(card)
+    assert list(card.training.validation_psnr) == ["0.04+0.015", "0.08+0.03", "0.16+0.06"]
+    prior, averaged, x = pnp_priors.load(path), trainer.averaged.eval(), scene(20, 23, 3)
+    with torch.no_grad():
+        for sigma in (None, 0.1):
+            torch.testing.assert_close(prior(x, sigma), averaged(x, sigma), rtol=0, atol=2e-5)
+        torch.testing.assert_close(prior.estimate(x), averaged.estimate(x))
+
+
 def test_half_precision_halves_the_file(
     recipe: Make, data: Path, tmp_path: Path, scene: Callable[..., Tensor]
 ) -> None:

@@ -1,9 +1,13 @@
-"""Keep freed memory in the process while training on the CPU."""
+"""Settings of the process that make training on the CPU faster."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 
 def keep_freed_memory() -> None:
@@ -22,3 +26,17 @@ def keep_freed_memory() -> None:
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 64 << 20)
+
+
+@contextmanager
+def without_subnormals() -> Iterator[None]:
+    """Numbers below 1.2e-38 count as zero inside, on processors that can do that.
+
+    The momentum of a channel that died shrinks into them, and a CPU computes with them a hundred
+    times slower: after some thousand steps, FFDNet's optimizer took 217 ms a step instead of 7.5.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -1,0 +1,76 @@
+"""New starts for channels that died: whose ReLU is zero whatever the network sees.
+
+A dead channel has no gradient and never comes back by itself; large learning rates kill many. Since
+it contributes nothing, it can be replaced without changing what the network does: its kernels are
+drawn anew, and what the next convolution makes of it starts at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def chains(network: nn.Module) -> list[tuple[nn.Conv2d, nn.ReLU, nn.Conv2d]]:
+    """Every ReLU that stands directly between two convolutions of an ``nn.Sequential``."""
+    found = []
+    for part in network.modules():
+        layers = list(part) if isinstance(part, nn.Sequential) else []
+        for before, middle, after in zip(layers, layers[1:], layers[2:], strict=False):
+            if (
+                isinstance(before, nn.Conv2d)
+                and isinstance(middle, nn.ReLU)
+                and isinstance(after, nn.Conv2d)
+            ):
+                found.append((before, middle, after))
+    return found
+
+
+@torch.no_grad()
+def dead_channels(network: nn.Module, run: Callable[[], object]) -> list[Tensor]:
+    """Which channels of each chain stay at zero.
+
+    :param run: calls the network on typical input.
+    :returns: a boolean ``[channels]`` for each of :func:`chains`.
+    """
+    highest: dict[nn.Module, Tensor] = {}
+
+    def watch(layer: nn.Module, _: object, output: Tensor) -> None:
+        top = output.amax(dim=(0, 2, 3))
+        highest[layer] = torch.maximum(highest[layer], top) if layer in highest else top
+
+    places = chains(network)
+    hooks = [relu.register_forward_hook(watch) for _, relu, _ in places]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [highest[relu] <= 0 for _, relu, _ in places]
+
+
+@torch.no_grad()
+def revive(
+    networks: Sequence[nn.Module], dead: Sequence[Tensor], generator: torch.Generator
+) -> int:
+    """Replace dead channels, in the same way in networks of the same architecture.
+
+    :param dead: as :func:`dead_channels` gives it.
+    :returns: how many there were.
+    """
+    alike = zip(*(chains(network) for network in networks), strict=True)
+    for places, lost in zip(alike, dead, strict=True):
+        weight = places[0][0].weight
+        if not lost.any() or lost.all():
+            continue  # of a layer that is dead as a whole, no scale is left
+        shape = weight[lost].shape
+        new = torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
+        new *= weight[~lost].std()
+        for before, _, after in places:
+            before.weight[lost] = new
+            if before.bias is not None:
+                before.bias[lost] = 0
+            after.weight[:, lost] = 0
+    return int(sum(lost.sum() for lost in dead))
