@@ -148,7 +148,7 @@ def page(
     for network in networks:
         low, high = network.trained
         biased = "yes" if network.card.architecture.get("bias", True) else "none"
-        seen = f"{network.card.training.megapixels_seen:,.0f}"
+        seen = f"{network.card.training.megapixels_in_all:,.0f}"
         lines.append(f"| {network.card.name} | {biased} | {low:g}…{high:g} | {seen} |")
     lines += [
         "",

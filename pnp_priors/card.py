@@ -30,7 +30,8 @@ class Training(Strict):
     recipe_text: dict[str, Any] = Field(description="the recipe as it was run, whole")
     data: list[str]
     images: int
-    megapixels_seen: float
+    megapixels_seen: float = Field(description="in this run")
+    megapixels_before: float = Field(default=0.0, description="by what it started from, in all")
     minutes: float
     hardware: str
     torch: str
@@ -41,6 +42,11 @@ class Training(Strict):
         description="dB at sigma*255, JPEG quality or scale, on held-out images; of several "
         "tasks, with that in front"
     )
+
+    @property
+    def megapixels_in_all(self) -> float:
+        """Of this run and of what it started from."""
+        return round(self.megapixels_before + self.megapixels_seen, 1)
 
 
 class Result(Strict):
@@ -137,7 +143,7 @@ class Card(Strict):
         if self.training is not None:
             rows.append(
                 f"  trained on      {', '.join(self.training.data)}: "
-                f"{self.training.megapixels_seen:,.0f} million pixels seen"
+                f"{self.training.megapixels_in_all:,.0f} million pixels seen"
                 + ("" if self.training.finished else " (schedule not finished: half-trained)")
             )
         for result in self.results:

@@ -134,6 +134,7 @@ def _around(card: Card, base: str | Path) -> Card:
     if card.weights is not None:
         names = [name for name in available() if describe(name).weights is None]
         raise InputError(f"{card.name} takes no base; those that do: {', '.join(names)}")
+    describe(base)  # an unknown one is said here
     return card.model_copy(update={"architecture": {**card.architecture, "base": str(base)}})
 
 

@@ -64,3 +64,14 @@ def test_links_lead_to_files():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_the_table_names_priors_that_there_are():
+    import pnp_priors
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row)]
+    whole = {name for name in named if not name.startswith("-")}
+    assert len(whole) > 8
+    assert whole <= set(pnp_priors.available())

@@ -41,10 +41,10 @@ EXPERIMENTS = ROOT / "benchmarks" / "recipes"
 PYTHON = (3, 12)
 #: what the tool brings back: files, and bytes of each
 FILES, BYTES = 8, 16 * 2**20
-#: Recipes are made for a CPU, with batches of 4. On a GPU larger ones cost little more. Between 4
-#: and 16 patches FFDNet wanted Muon's rate to grow as the square root (2e-3, 4e-3; twice that was
-#: too much for both); for 64 this stays below the square root.
-BATCH, LR_FACTOR = 64, 3.0
+#: Recipes are made for a CPU, with batches of 4 to 16. On a GPU larger ones cost little more.
+#: Between 4 and 16 patches FFDNet wanted Muon's rate to grow as the square root (2e-3, 4e-3; twice
+#: that was too much for both): this share of the square root.
+BATCH, LR_SHARE = 64, 0.75
 #: share of the minutes that is kept for the last validation, for packing and for transfers
 RESERVE = 0.05
 
@@ -176,7 +176,9 @@ def jobs(
             raise ConfigError(f"--plan: no budget for {name}; there are: {', '.join(budgets)}")
         budget, start = budgets[name]["minutes"], budgets[name]["start_from"]
         shipped = Recipe.read(find_recipe(name))
-        recipe = scaled(shipped, batch or BATCH, lr_factor or LR_FACTOR)
+        size = batch or BATCH
+        factor = lr_factor or LR_SHARE * (size / shipped.data.batch) ** 0.5
+        recipe = scaled(shipped, size, factor)
         folder = carried / "checkpoints" / name
         continued = (folder / "checkpoint.pt").is_file()
         if continued:
@@ -402,7 +404,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="data folder, by default the carried one")
     parser.add_argument("--budgets", type=Path, default=BUDGETS, help="budgets.yaml by default")
     parser.add_argument("--batch", type=int, help=f"of new runs (default {BATCH})")
-    parser.add_argument("--lr-factor", type=float, help=f"of new runs (default {LR_FACTOR:g})")
+    parser.add_argument("--lr-factor", type=float, help="of new runs (see LR_SHARE)")
     options = parser.parse_args(arguments)
     for option, value in (("--minutes", options.minutes), ("--batch", options.batch)):
         if value is not None and value <= 0:

@@ -35,6 +35,13 @@ from pnp_priors.training.revival import dead_channels, revive
 #: batches that a channel must be silent for to count as dead, and the share of the budget from
 #: which on none is replaced, since it could not learn any more
 REVIVE_BATCHES, REVIVE_UNTIL = 16, 0.6
+#: of a recipe, in a run that is continued
+MAY_CHANGE = frozenset(
+    {"card", "description", "validate_every", "validation_sigmas", "validation_qualities"}
+    | {"weights_dtype", "warm_start"}
+)
+#: a run that is killed loses no more than this
+SAVE_SECONDS = 120
 LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
 
 
@@ -48,6 +55,7 @@ class Progress:
     phase: int = -1
     loss: float = float("nan")
     started_from: str | None = None
+    megapixels_before: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
 
 
@@ -120,6 +128,8 @@ class Trainer:
         )
         self.fabric.launch()
         self.fabric.seed_everything(recipe.seed + self.fabric.global_rank, verbose=False)
+        if recipe.revive_every is not None and self.fabric.world_size > 1:
+            raise ConfigError("revive_every: only on one device, several would draw apart")
         self.device = self.fabric.device
         self.state = Progress()
         network = build(recipe.system, recipe.architecture)
@@ -182,17 +192,21 @@ class Trainer:
         began = time.monotonic()
         before, first = self.state.seconds, self.state.step
         every = self.recipe.validate_every
+        saved = began
         while self.progress < 1.0:
             self._enter_phase()
             self._revive()
             self._step()
+            now = time.monotonic()
             # Elapsed time of this session on top of the earlier ones, validation included.
-            self.state.seconds = before + time.monotonic() - began
+            self.state.seconds = before + now - began
             if self.state.step % every == 0:
                 self.validate()
+            if self.state.step % every == 0 or now - saved > SAVE_SECONDS:
                 self.save()
+                saved = now
             self.report(self)
-            if session_minutes is not None and time.monotonic() - began > 60 * session_minutes:
+            if session_minutes is not None and now - began > 60 * session_minutes:
                 break
         if self.state.step > first and self.state.step % every:
             self.validate()
@@ -213,8 +227,9 @@ class Trainer:
         if card.training is None or card.weights is None:
             raise ConfigError(f"{card.name} has no weights of its own to start from")
         network.adopt(load(name))
+        self.state.megapixels_before = card.training.megapixels_in_all
         return (
-            f"{card.name}: {card.training.megapixels_seen:g} million pixels by "
+            f"{card.name}: {card.training.megapixels_in_all:g} million pixels in all, last by "
             f"{card.training.recipe}, SHA-256 {card.weights.sha256}"
         )
 
@@ -345,7 +360,10 @@ class Trainer:
     def _log(self) -> None:
         path = self.folder / "log.csv"
         new = not path.exists()
-        factor = lr_factor(self.progress, self.state.step, 0, 0.0)
+        settings = self.recipe.optimizer
+        factor = lr_factor(
+            self.progress, self.state.step, settings.warmup_steps, settings.final_fraction
+        )
         with path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             if new:
@@ -377,7 +395,28 @@ class Trainer:
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
 
+    def _check_same_recipe(self) -> None:
+        """Refuse to go on with other settings: the card could not say how it was trained.
+
+        Texts and the times of validation may change.
+        """
+        path = self.folder / "recipe.yaml"
+        if not path.is_file():
+            return
+        began, now = (
+            {k: v for k, v in recipe.model_dump(mode="json").items() if k not in MAY_CHANGE}
+            for recipe in (Recipe.read(path), self.recipe)
+        )
+        different = [key for key in now if began[key] != now[key]]
+        if different:
+            key = different[0]
+            raise ConfigError(
+                f"{self.folder} was begun with {key}: {began[key]}, the recipe now has "
+                f"{now[key]}; use another run folder"
+            )
+
     def _resume(self) -> None:
+        self._check_same_recipe()
         # Each tensor goes where its owner is; Adam counts its steps on the CPU.
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         try:

@@ -22,7 +22,7 @@ ITERATIONS = 5
 STEP_RMS = 0.2
 #: Adam's learning rate as a share of Muon's: constants that jump push channels below zero for good
 ADAM_SHARE = 0.25
-#: narrower matrices (of the first and last convolution) are left to Adam
+#: narrower matrices (of a last convolution, of a first one for few channels) are left to Adam
 NARROWEST = 16
 
 

@@ -32,6 +32,9 @@ def keep_freed_memory() -> None:
 def without_subnormals() -> Iterator[None]:
     """Numbers below 1.2e-38 count as zero inside, on processors that can do that.
 
+    On the calling thread, and on those that torch starts later: with several threads, what ran
+    before may have started them already.
+
     The momentum of a channel that died shrinks into them, and a CPU computes with them a hundred
     times slower: after some thousand steps, FFDNet's optimizer took 217 ms a step instead of 7.5.
     """

@@ -75,6 +75,7 @@ def release(trainer: Trainer, weights_folder: Path, cards_folder: Path) -> Card:
         data=[str(source) for source in recipe.data.sources],
         images=trainer.images,
         megapixels_seen=round(state.pixels / 1e6, 1),
+        megapixels_before=state.megapixels_before,
         minutes=round(state.seconds / 60, 1),
         hardware=hardware(trainer.device),
         torch=torch.__version__.split("+")[0],

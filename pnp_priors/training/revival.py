@@ -2,7 +2,9 @@
 
 A dead channel has no gradient and never comes back by itself; large learning rates kill many. Since
 it contributes nothing, it can be replaced without changing what the network does: its kernels are
-drawn anew, and what the next convolution makes of it starts at zero.
+drawn anew, and what the next convolution makes of it starts at zero. (In a moving average of the
+weights a channel that died lately may still be alive; there the output does change a little, until
+the average has caught up.)
 """
 
 from __future__ import annotations

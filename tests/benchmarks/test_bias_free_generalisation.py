@@ -73,7 +73,7 @@ def card(data: Path, tmp_path: Path) -> Callable[..., Path]:
             "steps": 1,
             "ema": 0.0,
         }
-        folder = tmp_path / name
+        folder = tmp_path / f"{name}{len(list(tmp_path.iterdir()))}"
         recipe = parse_as(Recipe, content, name)
         trainer = Trainer(recipe, data, folder, accelerator="cpu", devices=1)
         trainer.train()
@@ -178,10 +178,8 @@ def test_table_and_plot_are_written(
     for changed, message in (
         (["--twin", str(paths["full"])], "three different networks are needed"),
         (["--set", "none"], "no evaluation set 'none'"),
-        ([], "twin is not blind"),
+        (["--twin", str(card("twin", blind=False))], "twin is not blind"),
     ):
-        if not changed:
-            card("twin", blind=False)
         assert script.main([*arguments, *changed]) == 2
         err = capsys.readouterr().err
         assert message in err

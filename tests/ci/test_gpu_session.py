@@ -170,8 +170,12 @@ def test_the_card_says_how_it_was_trained_and_loads(
     card = place / "results" / "one" / "cards" / "one.yaml"
     text = pnp_priors.describe(card).training.recipe_text
     assert text["data"]["batch"] == session.BATCH
-    assert text["optimizer"]["lr"]["weights"] == pytest.approx(1e-3 * session.LR_FACTOR)
-    assert f"batches of {session.BATCH} instead of 2, learning rates times 3" in text["description"]
+    assert text["optimizer"]["lr"]["weights"] == pytest.approx(
+        1e-3 * session.LR_SHARE * (session.BATCH / 2) ** 0.5
+    )
+    assert (
+        f"batches of {session.BATCH} instead of 2, learning rates times 4.24" in text["description"]
+    )
     prior = pnp_priors.load(card)
     average = checkpoint(place / "results" / "one")["average"]
     assert torch.equal(prior.state_dict()["body.0.weight"], average["module.body.0.weight"])

@@ -195,8 +195,56 @@ def test_a_checkpoint_of_another_recipe_is_refused(
     first: dict[str, Any], second: dict[str, Any], recipe: Make, data: Path, tmp_path: Path
 ) -> None:
     trainer(recipe(**first), data, tmp_path / "run").train()
-    with pytest.raises(ConfigError, match=r"checkpoint\.pt belongs to another recipe"):
+    with pytest.raises(
+        ConfigError, match=r"run was begun with (system|architecture): .*use another"
+    ):
         trainer(recipe(**second), data, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("optimizer", {"optimizer": {"lr": {"weights": 4e-3}, "warmup_steps": 3, "clip": 1.0}}),
+        ("ema", {"ema": 0.7}),
+        ("seed", {"seed": 5}),
+    ],
+)
+def test_a_run_keeps_the_settings_that_it_began_with(
+    key: str, change: dict[str, Any], recipe: Make, data: Path, tmp_path: Path
+) -> None:
+    """Else the card would state a recipe that half of the run did not follow."""
+    trainer(recipe("ffdnet"), data, tmp_path / "run").train()
+    with pytest.raises(ConfigError, match=f"was begun with {key}: "):
+        trainer(recipe("ffdnet", **change), data, tmp_path / "run")
+    said = recipe("ffdnet", description="other words", validate_every=3)
+    assert trainer(said, data, tmp_path / "run").progress == 1.0
+
+
+def test_a_checkpoint_that_the_network_cannot_take_is_refused(
+    recipe: Make, data: Path, tmp_path: Path
+) -> None:
+    trainer(recipe("ffdnet"), data, tmp_path / "run").train()
+    (tmp_path / "run" / "recipe.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"checkpoint\.pt belongs to another recipe"):
+        trainer(recipe("diffusion"), data, tmp_path / "run")
+
+
+def test_it_saves_now_and_then_without_validating(
+    recipe: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock of which every look costs 50 seconds, killed after the seventh step."""
+    clock = iter(range(0, 10**6, 50))
+    monkeypatch.setattr("pnp_priors.training.loop.time.monotonic", lambda: float(next(clock)))
+
+    def stop(run: Trainer) -> None:
+        if run.state.step == 7:
+            raise PowerCutError
+
+    checked = recipe("ffdnet", validate_every=1000)
+    with pytest.raises(PowerCutError):
+        trainer(checked, data, tmp_path / "run", report=stop).train()
+    assert trainer(checked, data, tmp_path / "run").state.step == 6
+    assert not (tmp_path / "run" / "log.csv").exists()
 
 
 def test_phases_grow_the_network(recipe: Make, data: Path, tmp_path: Path) -> None:
