@@ -200,7 +200,7 @@ def test_a_network_for_three_tasks_says_so_and_needs_no_sigma() -> None:
         ({"quality_range": None}, "'jpeg' needs 'quality_range'"),
         ({"scales": None}, "'super-resolution' needs 'scales'"),
         ({"tasks": ["gaussian", "jpeg"]}, "'super-resolution' is missing for 'scales'"),
-        ({"tasks": ["gaussian", "inpainting"]}, "jpeg, super-resolution, got"),
+        ({"tasks": ["gaussian", "inpainting"]}, "jpeg, super-resolution, camera, got"),
         ({"tasks": []}, "tasks are some of gaussian, jpeg"),
     ],
 )

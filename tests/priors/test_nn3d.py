@@ -183,7 +183,11 @@ def test_it_serves_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("nn3d", "ffdnet_gray"), ConfigError, "unknown prior 'ffdnet_gray': nearest: ffdnet-gray"),
+        (
+            ("nn3d", "ffdnet_gray"),
+            UnknownNameError,
+            "unknown prior 'ffdnet_gray': nearest: ffdnet-gray",
+        ),
         (("nn3d", "nn3d"), ConfigError, "base 'nn3d' is itself around another prior"),
         (("nn3d", "trd-jpeg-q10"), ConfigError, "'trd-jpeg-q10' is trained for jpeg; allowed"),
         (("nn3d", "none.yaml"), MissingFileError, "no such file"),
