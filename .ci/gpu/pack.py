@@ -1,7 +1,7 @@
 """Fill the folder that travels to a lent GPU machine, and unpack what comes back from it.
 
     python .ci/gpu/pack.py --plan ffdnet-color:4,dncnn-b:4 --data ../shared/data
-    python .ci/gpu/pack.py --collect /work/.device/…
+    python .ci/gpu/pack.py --collect FOLDER
 
 The first writes ``runs/gpu`` anew: the images that the plan's recipes are trained on, the wheels
 that the machine lacks, and the run folders that it continues or starts from. The second unpacks a
