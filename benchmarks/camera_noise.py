@@ -27,7 +27,7 @@ from torch import Tensor
 from pnp_priors import registry
 from pnp_priors.benchmark.data import centre, evaluation_files, load_image
 from pnp_priors.benchmark.metrics import psnr
-from pnp_priors.errors import InputError, PnpPriorsError
+from pnp_priors.errors import InputError, exit_code
 from pnp_priors.priors.base import Prior
 from pnp_priors.training.camera import Ranges, Settings, photograph
 from pnp_priors.training.command import data_folder
@@ -119,12 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch (default 1)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        _table(options)
-    except (PnpPriorsError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: _table(options))
 
 
 def _table(options: argparse.Namespace) -> None:

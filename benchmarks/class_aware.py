@@ -30,7 +30,7 @@ from pnp_priors.benchmark.data import load_image
 from pnp_priors.benchmark.metrics import psnr
 from pnp_priors.benchmark.noise import add_noise
 from pnp_priors.card import Card
-from pnp_priors.errors import InputError, PnpPriorsError
+from pnp_priors.errors import InputError, exit_code
 from pnp_priors.priors.class_aware import ClassAware
 from pnp_priors.training import documents, fonts
 from pnp_priors.training.command import data_folder
@@ -233,13 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(options, option) < 1:
             parser.error(f"--{option} must be at least 1, got {getattr(options, option)}")
     torch.set_num_threads(options.threads)
-    try:
-        text = _measure(options)
-    except (PnpPriorsError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
+    return exit_code(lambda: print(_measure(options)))
 
 
 def _measure(options: argparse.Namespace) -> str:

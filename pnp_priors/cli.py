@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pnp_priors.benchmark.command import app as bench
-from pnp_priors.errors import InputError, PnpPriorsError, UnknownNameError
+from pnp_priors.errors import InputError, UnknownNameError, exit_code
 
 if TYPE_CHECKING:
     from pnp_priors.pipelines.build import Restorer
@@ -230,11 +230,7 @@ def _line(error: BaseException) -> str:
 
 def main() -> None:
     """Run the command line; errors of this package are one line and exit code 2."""
-    try:
-        app()
-    except (PnpPriorsError, OSError) as error:
-        print(f"error: {_line(error)}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(app))
 
 
 if __name__ == "__main__":

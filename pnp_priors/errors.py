@@ -4,6 +4,9 @@ Each is also a built-in error, so that callers who never heard of this package c
 the command line prints their one line and exits with code 2.
 """
 
+import sys
+from collections.abc import Callable
+
 
 class PnpPriorsError(Exception):
     """Base of every error raised on purpose by this package."""
@@ -45,3 +48,16 @@ class MissingFileError(PnpPriorsError, FileNotFoundError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def exit_code(command: Callable[[], object]) -> int:
+    """Run a command of a command line.
+
+    :returns: 0, or 2 after an error of this family or of the system, which is printed as one line.
+    """
+    try:
+        command()
+    except (PnpPriorsError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pnp_priors.card import Card, Training
-from pnp_priors.errors import ConfigError, MissingFileError, PnpPriorsError
+from pnp_priors.errors import ConfigError, MissingFileError, exit_code
 from pnp_priors.priors.class_aware import ClassAware, NoiseEstimates
 from pnp_priors.registry import describe, load
 from pnp_priors.schema import parse_as, read_yaml_as
@@ -274,16 +274,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if step % 100 == 0:
             print(f"classifier: step {step}, loss {loss:.4f}", flush=True)
 
-    try:
+    def run() -> None:
         if not options.runs.is_dir():
             raise MissingFileError(f"--runs: no such folder: {options.runs}")
         assembly = read_yaml_as(Assembly, options.assembly)
-        card = assemble(assembly, options.runs, data_folder(options.data), options.out, show)
-    except (PnpPriorsError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(card)
-    return 0
+        print(assemble(assembly, options.runs, data_folder(options.data), options.out, show))
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":

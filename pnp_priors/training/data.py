@@ -63,6 +63,19 @@ def load_source(
     return images[:kept], images[kept:]
 
 
+def load_sources(
+    sources: Sequence[Source], data: Path, channels: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Likewise of several sources, one after the other."""
+    train: list[np.ndarray] = []
+    validation: list[np.ndarray] = []
+    for source in sources:
+        kept, held_out = load_source(source, data, channels)
+        train += kept
+        validation += held_out
+    return train, validation
+
+
 class PatchSampler:
     """Random patches from a list of images, with random flips and transposition.
 

@@ -7,9 +7,7 @@ are Lightning Fabric's business.
 
 from __future__ import annotations
 
-import csv
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,29 +15,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pnp_priors.errors import ConfigError, MissingExtraError, UnknownNameError
 from pnp_priors.priors.base import Prior
 from pnp_priors.registry import build, describe, load
-from pnp_priors.training.data import PatchSampler, load_source
+from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.degradations import inside
 from pnp_priors.training.losses import LOSSES
 from pnp_priors.training.muon import Muon
 from pnp_priors.training.process import keep_freed_memory, without_subnormals
 from pnp_priors.training.recipe import Phase, Recipe
 from pnp_priors.training.revival import dead_channels, revive
+from pnp_priors.training.run_folder import (
+    append_log,
+    check_same_recipe,
+    write_checkpoint,
+    write_recipe,
+)
 
 #: batches that a channel must be silent for to count as dead, and the share of the budget from
 #: which on none is replaced, since it could not learn any more
 REVIVE_BATCHES, REVIVE_UNTIL = 16, 0.6
-#: of a recipe, in a run that is continued
-MAY_CHANGE = frozenset(
-    {"card", "description", "validate_every", "validation_sigmas", "validation_qualities"}
-    | {"weights_dtype", "warm_start"}
-)
 #: a run that is killed loses no more than this
 SAVE_SECONDS = 120
 LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
@@ -63,16 +61,6 @@ def lr_factor(progress: float, step: int, warmup: int, final: float) -> float:
     """Linear warm-up over steps, then a half cosine over the budget from 1 to ``final``."""
     cosine = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return cosine * min(1.0, (step + 1) / warmup) if warmup else cosine
-
-
-def load_images(recipe: Recipe, data: Path, channels: int) -> tuple[list, list]:
-    """Training and validation images of all sources, uint8 ``[C, H, W]``."""
-    train, validation = [], []
-    for source in recipe.data.sources:
-        kept, held_out = load_source(source, data, channels)
-        train += kept
-        validation += held_out
-    return train, validation
 
 
 class _Step(torch.nn.Module):
@@ -140,7 +128,7 @@ class Trainer:
         self.degradation = recipe.degradation()
         self.degradation.check(network)
         network.prepare_training(recipe.precision == "bfloat16")
-        train, validation = load_images(recipe, data, network.channels)
+        train, validation = load_sources(recipe.data.sources, data, network.channels)
         seed = recipe.seed + 1000 * self.fabric.global_rank
         side = recipe.data.patch + 2 * self.degradation.margin
         self.sampler = PatchSampler(train, side, seed, self.device)
@@ -158,8 +146,7 @@ class Trainer:
         if self.checkpoint.is_file():
             self._resume()
         elif self.fabric.global_rank == 0:
-            text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-            (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+            write_recipe(folder, recipe)
 
     @property
     def checkpoint(self) -> Path:
@@ -358,27 +345,21 @@ class Trainer:
         return scores
 
     def _log(self) -> None:
-        path = self.folder / "log.csv"
-        new = not path.exists()
-        settings = self.recipe.optimizer
+        state, settings = self.state, self.recipe.optimizer
         factor = lr_factor(
-            self.progress, self.state.step, settings.warmup_steps, settings.final_fraction
+            self.progress, state.step, settings.warmup_steps, settings.final_fraction
         )
-        with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            if new:
-                writer.writerow([*LOG_COLUMNS, *(f"psnr_{s}" for s in self.state.validation)])
-            writer.writerow(
-                [
-                    self.state.step,
-                    f"{self.state.pixels / 1e6:.3f}",
-                    f"{self.state.seconds / 60:.2f}",
-                    f"{self.progress:.4f}",
-                    f"{factor:.4f}",
-                    f"{self.state.loss:.6g}",
-                    *(f"{v:.3f}" for v in self.state.validation.values()),
-                ]
-            )
+        figures = (
+            state.step,
+            f"{state.pixels / 1e6:.3f}",
+            f"{state.seconds / 60:.2f}",
+            f"{self.progress:.4f}",
+            f"{factor:.4f}",
+            f"{state.loss:.6g}",
+        )
+        row = dict(zip(LOG_COLUMNS, figures, strict=True))
+        row |= {f"psnr_{level}": f"{v:.3f}" for level, v in state.validation.items()}
+        append_log(self.folder, row)
 
     def save(self) -> None:
         """Write the checkpoint whole or not at all."""
@@ -391,32 +372,10 @@ class Trainer:
             "progress": vars(self.state),
             "generator": self.sampler.generator.get_state(),
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint)
-
-    def _check_same_recipe(self) -> None:
-        """Refuse to go on with other settings: the card could not say how it was trained.
-
-        Texts and the times of validation may change.
-        """
-        path = self.folder / "recipe.yaml"
-        if not path.is_file():
-            return
-        began, now = (
-            {k: v for k, v in recipe.model_dump(mode="json").items() if k not in MAY_CHANGE}
-            for recipe in (Recipe.read(path), self.recipe)
-        )
-        different = [key for key in now if began[key] != now[key]]
-        if different:
-            key = different[0]
-            raise ConfigError(
-                f"{self.folder} was begun with {key}: {began[key]}, the recipe now has "
-                f"{now[key]}; use another run folder"
-            )
+        write_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> None:
-        self._check_same_recipe()
+        check_same_recipe(self.folder, self.recipe)
         # Each tensor goes where its owner is; Adam counts its steps on the CPU.
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         try:

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
-from pnp_priors.training.data import PatchSampler
+from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.lbfgs import LbfgsTrainer
-from pnp_priors.training.loop import LOG_COLUMNS, Trainer, load_images, lr_factor
+from pnp_priors.training.loop import LOG_COLUMNS, Trainer, lr_factor
 from pnp_priors.training.recipe import Recipe
 
 Make = Callable[..., Recipe]
@@ -153,7 +153,9 @@ def test_a_run_continues_on_another_kind_of_device(
     assert not [n for n, v in tensors(first).items() if not same(v, tensors(second)[n])]
     assert not torch.equal(
         second.sampler.sample(2),
-        PatchSampler(load_images(checked, data, 1)[0], checked.data.patch, checked.seed).sample(2),
+        PatchSampler(
+            load_sources(checked.data.sources, data, 1)[0], checked.data.patch, checked.seed
+        ).sample(2),
     )
     assert second.train()
     assert second.state.step == 4
