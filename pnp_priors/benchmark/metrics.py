@@ -30,8 +30,8 @@ def psnr(restored: Tensor, clean: Tensor) -> float:
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-def ssim(restored: Tensor, clean: Tensor) -> float:
-    """Structural similarity of ``[1, C, H, W]`` images in [0, 1].
+def structural_similarity(restored: Tensor, clean: Tensor) -> Tensor:
+    """SSIM of each image of a batch ``[B, C, H, W]`` in [0, 1]; differentiable. ``[B]``.
 
     With the settings of Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, IEEE TIP 13(4),
     2004: Gaussian window of 11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, data range 1, no
@@ -44,10 +44,16 @@ def ssim(restored: Tensor, clean: Tensor) -> float:
     if min(clean.shape[-2:]) < 2 * _BORDER + 1:
         raise InputError(f"SSIM needs 11x11 pixels or more, got {list(clean.shape[-2:])}")
     _, similarity = structural_similarity_index_measure(
-        restored.double(), clean.double(), sigma=1.5, data_range=1.0, return_full_image=True
+        restored, clean, sigma=1.5, data_range=1.0, return_full_image=True
     )
     # The library averages over mirrored borders, too; Wang's own program does not.
-    return float(similarity[..., _BORDER:-_BORDER, _BORDER:-_BORDER].mean())
+    inside = similarity[..., _BORDER:-_BORDER, _BORDER:-_BORDER]
+    return inside.flatten(1).mean(dim=1)
+
+
+def ssim(restored: Tensor, clean: Tensor) -> float:
+    """SSIM of images in [0, 1], see :func:`structural_similarity`; their mean, in float64."""
+    return float(structural_similarity(restored.double(), clean.double()).mean())
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pnp_priors.errors import ConfigError, MissingExtraError, UnknownNameError
+from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
 from pnp_priors.priors.base import Prior
 from pnp_priors.registry import build, describe, load
 from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.degradations import inside
+from pnp_priors.training.initialisation import lighten_centres
 from pnp_priors.training.losses import LOSSES
 from pnp_priors.training.muon import Muon
 from pnp_priors.training.process import keep_freed_memory, without_subnormals
@@ -122,11 +123,20 @@ class Trainer:
         self.state = Progress()
         network = build(recipe.system, recipe.architecture)
         start = start_from or recipe.warm_start
-        if start and not self.checkpoint.is_file():
-            self.state.started_from = self._warm_start(network, start)
+        if start and recipe.lighter_centre is not None:
+            raise ConfigError(
+                f"recipe {recipe.name!r}: lighter_centre is for untrained networks, it cannot "
+                f"start from {start!r}"
+            )
+        if not self.checkpoint.is_file():
+            if start:
+                self.state.started_from = self._warm_start(network, start)
+            elif recipe.lighter_centre is not None:
+                lighten_centres(network, recipe.lighter_centre)
         self._check_groups(network)
         self.degradation = recipe.degradation()
         self.degradation.check(network)
+        self._check_losses(network.channels)
         network.prepare_training(recipe.precision == "bfloat16")
         train, validation = load_sources(recipe.data.sources, data, network.channels)
         seed = recipe.seed + 1000 * self.fabric.global_rank
@@ -237,6 +247,19 @@ class Trainer:
                 f"{', '.join(sorted(groups))}, got {', '.join(sorted(given))}"
             )
 
+    def _check_losses(self, channels: int) -> None:
+        """:raises ConfigError: patches too small for a loss, be it that of a later phase."""
+        side = self.recipe.data.patch
+        patch = torch.zeros(1, channels, side, side)
+        for phase in range(len(self.recipe.phases)):
+            name = self.recipe.loss_in(phase)
+            try:
+                LOSSES[name](patch, patch)
+            except InputError as error:
+                raise ConfigError(
+                    f"recipe {self.recipe.name!r}: data.patch is {side}, loss is {name!r}: {error}"
+                ) from error
+
     def _revive(self) -> None:
         """Give channels that died a new start, now and then, while there is time to learn."""
         every, step = self.recipe.revive_every, self.state.step
@@ -258,10 +281,14 @@ class Trainer:
             return
         phase = self.recipe.phases[index]
         self._grow(phase)
-        if phase.grow.get("greedy"):
-            # Moments of earlier phases would go on moving what a greedy phase holds still.
+        before, self.state.phase = self.loss_name, index
+        other_loss = self.loss_name != before
+        if other_loss or phase.grow.get("greedy"):
+            # Moments of earlier phases would go on moving what a greedy phase holds still; those of
+            # another loss, whose gradients are of another size, would make steps too long or short.
             self.optimizer.state.clear()
-        self.state.phase = index
+        if other_loss:
+            self.state.loss = float("nan")  # its mean begins anew
 
     def _grow(self, phase: Phase) -> None:
         if phase.grow:
@@ -276,10 +303,15 @@ class Trainer:
             noisy = noisy.to(memory_format=torch.channels_last)
         return inside(clean, self.degradation.margin), sigma, noisy
 
+    @property
+    def loss_name(self) -> str:
+        """The loss that is minimised now; before the first step, the first phase's."""
+        return self.recipe.loss_in(max(self.state.phase, 0))
+
     def loss(self, clean: Tensor, sigma: Tensor, noisy: Tensor) -> Tensor:
-        """The recipe's loss of a batch, a scalar."""
+        """The present loss of a batch, a scalar."""
         restored, penalty = self.model(noisy, sigma)
-        losses = LOSSES[self.recipe.loss](restored.float(), clean) + penalty
+        losses = LOSSES[self.loss_name](restored.float(), clean) + penalty
         return (losses * self._level_weights(sigma)).mean()
 
     def _step(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,7 +29,24 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Source(Strict):
+class Sparse(Strict):
+    """Keys that are not given are not written, either."""
+
+    @model_serializer(mode="wrap")
+    def _given(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if value is not None}
+
+
+def _known_loss(name: str) -> str:
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
+    return name
+
+
+LossName = Annotated[str, AfterValidator(_known_loss)]
+
+
+class Source(Sparse):
     """Training images: of a folder, or rendered when training starts."""
 
     folder: str | None = Field(None, description="relative to the data folder")
@@ -50,10 +68,6 @@ class Source(Strict):
         elif self.count is None:
             raise ValueError("a 'rendered' source needs 'count'")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_the_other_kind(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in whole(self).items() if value is not None}
 
     def __str__(self) -> str:
         if self.folder is not None:
@@ -149,12 +163,15 @@ class Optimizer(Strict):
         return self
 
 
-class Phase(Strict):
+class Phase(Sparse):
     """Up to a share of the budget, train with the system grown to these settings."""
 
     until: float = Field(gt=0, le=1)
     grow: dict[str, int] = Field(
         default={}, description="e.g. stages: 4; greedy: 1 trains the last alone"
+    )
+    loss: LossName | None = Field(
+        default=None, description="from here on, until another phase names one; else the recipe's"
     )
 
 
@@ -177,9 +194,12 @@ class Recipe(Strict):
     architecture: dict[str, Any] = {}
     card: CardText
     data: Data
-    loss: str = "l2"
+    loss: LossName = "l2"
     level_weight: float = Field(
-        0.0, ge=0, le=2, description="each image's loss is weighed with sigma ** -level_weight"
+        0.0,
+        ge=0,
+        le=2,
+        description="each image's loss, of whatever kind, is weighed with sigma ** -level_weight",
     )
     level_floor: float = Field(
         default=1 / 255, gt=0, le=1, description="levels below this weigh as much as this one"
@@ -198,6 +218,13 @@ class Recipe(Strict):
     )
     seed: int = 0
     warm_start: str | None = Field(None, description="name or card of a prior to start from")
+    lighter_centre: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of a kernel's corner weights that its centre starts with, for a wider "
+        "effective receptive field; for untrained networks",
+    )
     validate_every: int = Field(1000, ge=1, description="steps between validations and checkpoints")
     validation_sigmas: list[float] = [15 / 255, 25 / 255, 50 / 255]
     validation_qualities: list[int] = Field([], description="by default the ends of data.quality")
@@ -223,13 +250,6 @@ class Recipe(Strict):
             raise ValueError(f"unknown system {value!r}; known: {', '.join(SYSTEMS)}")
         return value
 
-    @field_validator("loss")
-    @classmethod
-    def _known_loss(cls, value: str) -> str:
-        if value not in LOSSES:
-            raise ValueError(f"unknown loss {value!r}; known: {', '.join(LOSSES)}")
-        return value
-
     @model_validator(mode="after")
     def _phases_rise_to_one(self) -> Recipe:
         ends = [phase.until for phase in self.phases]
@@ -243,6 +263,17 @@ class Recipe(Strict):
         if self.level_weight and DEGRADATIONS[kind].tasks != ("gaussian",):
             raise ValueError(f"level_weight: {kind!r} has no noise levels to weigh every image by")
         return self
+
+    @model_validator(mode="after")
+    def _lighter_from_scratch(self) -> Recipe:
+        if self.lighter_centre is not None and self.warm_start is not None:
+            raise ValueError("lighter_centre is for untrained networks, not for a 'warm_start'")
+        return self
+
+    def loss_in(self, phase: int) -> str:
+        """The name of the loss in a phase, counted from 0."""
+        named = [each.loss for each in self.phases[: phase + 1] if each.loss is not None]
+        return named[-1] if named else self.loss
 
     def degradation(self) -> Degradation:
         """What the recipe does to clean images."""

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
 from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.lbfgs import LbfgsTrainer
 from pnp_priors.training.loop import LOG_COLUMNS, Trainer, lr_factor
+from pnp_priors.training.losses import LOSSES
 from pnp_priors.training.recipe import Recipe
 
 Make = Callable[..., Recipe]
@@ -40,11 +42,24 @@ MUON: dict[str, Any] = {
 }
 
 
+LBFGS_ALONE: dict[str, Any] = {
+    "system": "diffusion",
+    "architecture": {"stages": 1, "filter_size": 3, "levels": 40},
+    "optimizer": LBFGS["optimizer"],
+}
+TWO_LOSSES: dict[str, Any] = {
+    "loss": "l1",
+    "phases": [{"until": 0.4}, {"until": 1.0, "loss": "l2"}],
+}
+
+
 def configured(make: Make, system: str, **changes: Any) -> Recipe:
     """A tiny recipe of a system, or of one under an optimizer that is not its usual one."""
-    base, unusual = {"lbfgs": ("diffusion", LBFGS), "muon": ("ffdnet", MUON)}.get(
-        system, (system, {})
-    )
+    base, unusual = {
+        "lbfgs": ("diffusion", LBFGS),
+        "muon": ("ffdnet", MUON),
+        "two losses": ("ffdnet", TWO_LOSSES),
+    }.get(system, (system, {}))
     return make(base, **{**unusual, **changes})
 
 
@@ -105,7 +120,7 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
-    "system", ["ffdnet", "muon", "diffusion", "lbfgs", "jpeg", "mixed", "camera"]
+    "system", ["ffdnet", "muon", "diffusion", "lbfgs", "jpeg", "mixed", "camera", "two losses"]
 )
 def test_an_interrupted_run_continues_bit_for_bit(
     system: str, precision: str, recipe: Make, data: Path, tmp_path: Path
@@ -276,6 +291,51 @@ def test_a_greedy_phase_leaves_the_earlier_stages_alone(
     assert torch.equal(stages[6][0], stages[3][0]), "stage 1 moved while stage 2 was trained alone"
     assert not torch.equal(stages[6][1], stages[3][0]), "stage 2 did not learn"
     assert not torch.equal(stages[10][0], stages[6][0]), "stage 1 did not learn jointly"
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_loss_changes_with_the_phase(
+    optimizer: str, recipe: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In ten steps, L1 for four, L2 for the rest: what is called, and what the log's mean is of."""
+    called: list[str] = []
+    for name in ("l1", "l2"):
+
+        def spy(x: Tensor, y: Tensor, name: str = name, of: Any = LOSSES[name]) -> Tensor:
+            called.append(name)
+            return of(x, y)
+
+        monkeypatch.setitem(LOSSES, name, spy)
+    used: dict[int, list[str]] = {}
+    means: dict[int, float] = {}
+    moments: dict[int, float] = {}
+
+    def note(run: Trainer) -> None:
+        used[run.state.step] = list(dict.fromkeys(called))
+        means[run.state.step] = run.state.loss
+        first = next(iter(run.optimizer.state_dict()["state"].values()))
+        moments[run.state.step] = float(first.get("step", 0))
+        called.clear()
+
+    systems: dict[str, dict[str, Any]] = {"adam": {"system": "ffdnet"}, "lbfgs": LBFGS_ALONE}
+    checked = recipe(**{**systems[optimizer], **TWO_LOSSES, "steps": 10})
+    run = trainer(checked, data, tmp_path / "run", report=note)
+    assert set(called) == {"l1", "l2"}, "a loss was not tried before the training"
+    called.clear()
+    run.train()
+    assert used == {step: ["l1"] if step <= 4 else ["l2"] for step in range(1, 11)}
+    assert means[5] < 0.2 * means[4], "the square's mean holds absolute values"
+    if optimizer == "adam":
+        assert [moments[step] for step in (4, 5, 6)] == [4, 1, 2]
+
+
+def test_a_loss_that_is_not_for_such_patches_is_refused_at_once(
+    recipe: Make, data: Path, tmp_path: Path
+) -> None:
+    small = {**recipe("ffdnet").data.model_dump(exclude_none=True), "patch": 8}
+    later = [{"until": 0.9}, {"until": 1.0, "loss": "ssim"}]
+    with pytest.raises(ConfigError, match=r"data.patch is 8, loss is 'ssim': .* 11x11"):
+        trainer(recipe("ffdnet", data=small, phases=later), data, tmp_path / "run")
 
 
 def test_lbfgs_lowers_its_objective(recipe: Make, data: Path, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def write(folder: Path, *changes: tuple[str, Any], name: str = "genericdp") -> P
         ("phases", [{"until": 1.0}, {"until": 0.5}], ["phases", "rise"]),
         ("phases", [{"until": 0.5}, {"until": 0.5}, {"until": 1.0}], ["phases", "rise"]),
         ("phases", [], ["phases"]),
+        ("phases", [{"until": 1.0, "loss": "l3"}], ["phases.0.loss", "'l3'", "known: l2, l1"]),
         ("phases", [{"until": 1.5}], ["phases", "1.5"]),
         ("steps", 0, ["steps"]),
         ("precision", "float16", ["precision", "bfloat16"]),
@@ -210,6 +211,19 @@ def test_a_source_is_written_as_it_was_given(given: dict[str, Any], words: str) 
     assert source.model_dump(mode="json") == given
     assert Source(**source.model_dump()) == source
     assert str(source) == words
+
+
+def test_a_phase_s_loss_holds_until_another_names_one(tmp_path: Path) -> None:
+    phases = [
+        {"until": 0.2},
+        {"until": 0.4, "loss": "l2"},
+        {"until": 0.6},
+        {"until": 1.0, "loss": "ssim"},
+    ]
+    recipe = Recipe.read(write(tmp_path, ("loss", "l1"), ("phases", phases)))
+    assert [recipe.loss_in(phase) for phase in range(4)] == ["l1", "l2", "l2", "ssim"]
+    written = recipe.model_dump(mode="json")["phases"]
+    assert written == [{**phase, "grow": {}} for phase in phases]
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
