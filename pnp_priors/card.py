@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pnp_priors.analysis.model import Assessment
 from pnp_priors.benchmark.tasks import LEVELS, Task
 
 
@@ -87,6 +88,9 @@ class Card(Strict):
     notes: list[str] = []
     training: Training | None = Field(description="null where `weights` is")
     results: list[Result] = []
+    assessment: Assessment | None = Field(
+        default=None, description="of `pnp-priors assess NAME --card`"
+    )
 
     @model_validator(mode="after")
     def _weights_or_base(self) -> Card:
@@ -150,5 +154,7 @@ class Card(Strict):
             symbol = LEVELS[result.task].symbol
             psnr = "  ".join(f"{symbol}={level}: {v:.2f}" for level, v in result.psnr.items())
             rows.append(f"  {result.dataset:<15} {psnr} dB")
+        if self.assessment is not None:
+            rows += [f"  assessed        {line}" for line in self.assessment.headlines]
         rows += [f"  note            {note}" for note in self.notes]
         return "\n".join(rows)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors.analysis.command import assess
+from pnp_priors.analysis.receptive_field_command import receptive_field
 from pnp_priors.benchmark.command import app as bench
 from pnp_priors.errors import InputError, UnknownNameError, exit_code
 
@@ -23,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+app.command()(assess)
+app.command("receptive-field")(receptive_field)
 
 
 @app.command("list")

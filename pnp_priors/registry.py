@@ -91,6 +91,7 @@ def load(
     dtype: torch.dtype | None = None,
     weights: str | Path | None = None,
     base: str | Path | None = None,
+    equivariant: bool = False,
 ) -> Prior:
     """A trained prior in eval mode, its parameters frozen; nothing is downloaded.
 
@@ -103,8 +104,11 @@ def load(
         and width are those of the file; name the prior whose noise levels it was trained for.
     :param base: of a prior that works around another one (``nn3d``): which one, by its name or
         card, instead of the one that its own card names.
+    :param equivariant: average it over the eight flips and rotations of the image (deepinv's
+        ``EquivariantDenoiser``; see :mod:`pnp_priors.priors.equivariant`); eight times the work.
     :raises UnknownNameError: lists the nearest known names.
-    :raises InputError: a ``base`` for a prior that takes none; lists those that do.
+    :raises InputError: a ``base`` for a prior that takes none; lists those that do. An
+        ``equivariant`` prior that takes a JPEG image's table.
     :raises MissingFileError: there is no such file of ``weights``.
     :raises WeightsError: the weights file is damaged, or not the one that its card describes, or
         ``weights`` holds another network: says what was expected and what was found.
@@ -126,6 +130,10 @@ def load(
     prior.requires_grad_(False)
     if prior.channels_last:
         prior.to(memory_format=torch.channels_last)
+    if equivariant:
+        from pnp_priors.priors.equivariant import Equivariant
+
+        prior = Equivariant(prior)
     return prior.to(device=device, dtype=dtype).eval()
 
 

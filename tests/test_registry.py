@@ -9,6 +9,7 @@ import yaml
 
 import pnp_priors
 from pnp_priors import registry
+from pnp_priors.analysis.model import PROTOCOL
 from pnp_priors.card import Card
 from pnp_priors.errors import (
     ConfigError,
@@ -148,6 +149,17 @@ def test_wrong_cards(
 ) -> None:
     with pytest.raises(error, match=message):
         pnp_priors.load(changed_card(tmp_path, **change))
+
+
+@pytest.mark.parametrize("name", pnp_priors.available())
+def test_an_assessment_is_of_these_weights_and_of_today(name: str) -> None:
+    """Else: pnp-priors assess NAME --card."""
+    card = pnp_priors.describe(name)
+    if card.assessment is not None:
+        assert card.assessment.weights == registry.fingerprint(card)
+        assert card.assessment.protocol == PROTOCOL
+        assert card.assessment.curves is None
+        assert all(line in str(card) for line in card.assessment.headlines)
 
 
 def test_systems_are_found_by_name() -> None:

@@ -162,7 +162,7 @@ def all_(
     if not render:
         results.check_limit(cells, limit, path)
         folder = data_folder(data)
-        _check_device(device)
+        check_device(device)
         out.mkdir(parents=True, exist_ok=True)
         cells = results.valid(cells, wanted)
         todo = [job for job in results.missing(cells, wanted) if job.card.name in names]
@@ -228,7 +228,7 @@ def _measure(
     _check_card(card, limit)
     if json is not None and not json.resolve().parent.is_dir():
         raise InputError(f"--json {json}: there is no such folder")
-    _check_device(device)
+    check_device(device)
     names = list(dict.fromkeys(names))
     cards: dict[str, Card] = {name: registry.describe(name) for name in names}
     for setting in settings:
@@ -268,7 +268,7 @@ def _check_card(card: bool, limit: int | None) -> None:
         raise InputError("--card records results on whole sets only: leave --limit out")
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     import torch
 
     try:

@@ -1,0 +1,45 @@
+"""Priors whose behaviour is known in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from pnp_priors.priors.base import Prior
+
+
+class Formula(Prior):
+    """``D(x, sigma)`` as a formula."""
+
+    def __init__(
+        self,
+        formula: Callable[[Tensor, Tensor], Tensor],
+        channels: int = 1,
+        sigma_range: tuple[float, float] = (0.0, 50 / 255),
+        blind: bool = False,
+    ) -> None:
+        super().__init__(channels, sigma_range, blind)
+        self.formula = formula
+        # dtype and device of a prior are those of its parameters
+        self.weight = torch.nn.Parameter(torch.ones(()), requires_grad=False)
+
+    def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return self.formula(x, sigma)
+
+
+@pytest.fixture
+def formula() -> type[Formula]:
+    return Formula
+
+
+@pytest.fixture
+def scaling() -> Callable[..., Formula]:
+    """``scaling(a)`` is D(x) = a x."""
+
+    def make(factor: float, **options: object) -> Formula:
+        return Formula(lambda x, sigma: factor * x, **options)  # type: ignore[arg-type]
+
+    return make
