@@ -129,7 +129,7 @@ class ClassAware(Prior):
     def halo(self) -> int:
         if self.classifier is not None:
             raise InputError(
-                "cannot be tiled: the class is decided by the whole image; name it, "
+                "ClassAware cannot be tiled: the class is decided by the whole image; name it, "
                 f"with_class({self.classes[0]!r}) can be"
             )
         return super().halo

@@ -101,8 +101,9 @@ class Equivariant(Prior, EquivariantDenoiser):
     def halo(self) -> int:
         if self.size_multiple > 1 and self.prior.receptive_field is not None:
             raise InputError(
-                f"cannot be tiled: the prior works in cells of {self.size_multiple} pixels a side, "
-                "and where they lie in a turned image depends on the whole image's size"
+                f"Equivariant cannot be tiled: the prior works in cells of {self.size_multiple} "
+                "pixels a side, and where they lie in a turned image depends on the whole image's "
+                "size"
             )
         return super().halo
 
