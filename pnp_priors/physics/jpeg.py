@@ -41,7 +41,7 @@ _CHROMINANCE = (
     *((99,) * 8,) * 4,
 )
 #: Y, Cb, Cr of R, G, B (JFIF 1.02, of ITU-R 601); the latter two are around 128
-_FROM_RGB = (
+FROM_RGB = (
     (0.299, 0.587, 0.114),
     (-0.299 / 1.772, -0.587 / 1.772, 0.5),
     (0.5, -0.587 / 1.402, -0.114 / 1.402),
@@ -162,7 +162,7 @@ def quantisation_box(image: Tensor, table: Table) -> Box:
     """
     step = checked_table(table, image)[:, None, None, None] / 255
     shift = _level_shift(image)
-    index = _round_half_away((block_dct(image) - shift) / step)
+    index = round_half_away((block_dct(image) - shift) / step)
     return Box((index - 0.5) * step + shift, (index + 0.5) * step + shift)
 
 
@@ -194,7 +194,7 @@ def simulate(clean: Tensor, table: Table) -> Tensor:
     pixels = (255 * clean).round().clamp(0, 255) - 128
     # libjpeg's DCT ends in whole eighths, which puts many coefficients between two steps.
     eighths = (8 * block_dct(pixels)).round() / 8
-    coefficients = step * _round_half_away(eighths / step)
+    coefficients = step * round_half_away(eighths / step)
     decoded = inverse_block_dct(coefficients, (clean.shape[-2], clean.shape[-1]))
     return (decoded + 128).round().clamp(0, 255) / 255
 
@@ -212,7 +212,7 @@ def simulate_colour(clean: Tensor, luminance: Table, chrominance: Table) -> Tens
     :raises InputError: an impossible table.
     """
     height, width = clean.shape[-2:]
-    matrix = torch.tensor(_FROM_RGB, dtype=torch.float64)
+    matrix = torch.tensor(FROM_RGB, dtype=torch.float64)
     middle = torch.tensor([0.0, 128, 128]).to(clean)[:, None, None]
     pixels = (255 * clean).round().clamp(0, 255)
     planes = (torch.einsum("pc,bchw->bphw", matrix.to(clean), pixels) + middle).round()
@@ -227,7 +227,8 @@ def simulate_colour(clean: Tensor, luminance: Table, chrominance: Table) -> Tens
     return rgb.round().clamp(0, 255) / 255
 
 
-def _round_half_away(values: Tensor) -> Tensor:
+def round_half_away(values: Tensor) -> Tensor:
+    """To the nearest whole number, halves away from zero, as libjpeg rounds coefficients."""
     return values.sign() * (values.abs() + 0.5).floor()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import deepinv
-from deepinv.optim import L2, RED, BaseOptim, PnP
+from deepinv.optim import L2, RED, BaseOptim, DataFidelity, PnP
 
 from pnp_priors.errors import BlindPriorWarning, UnknownNameError
 from pnp_priors.solvers.schedules import Schedule
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from deepinv.models import Denoiser
 
 
-def _splitting(kind: type[BaseOptim]) -> Callable[[Denoiser, Schedule], BaseOptim]:
+def _splitting(kind: type[BaseOptim]) -> Callable[[Denoiser, Schedule, DataFidelity], BaseOptim]:
     """Solvers whose data step is the proximal map: they take the schedule as it is."""
 
-    def make(prior: Denoiser, schedule: Schedule) -> BaseOptim:
+    def make(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
         return kind(
             prior=PnP(denoiser=prior),
-            data_fidelity=L2(),
+            data_fidelity=fidelity,
             stepsize=list(schedule.stepsize),
             g_param=list(schedule.sigma),
             max_iter=len(schedule),
@@ -31,24 +31,24 @@ def _splitting(kind: type[BaseOptim]) -> Callable[[Denoiser, Schedule], BaseOpti
     return make
 
 
-def _proximal_gradient(prior: Denoiser, schedule: Schedule) -> BaseOptim:
+def _proximal_gradient(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
     # A gradient step on data of unit operator norm is stable up to 2; blurs do not amplify.
     return deepinv.optim.PGD(
         prior=PnP(denoiser=prior),
-        data_fidelity=L2(),
+        data_fidelity=fidelity,
         stepsize=1.0,
         g_param=list(schedule.sigma),
         max_iter=len(schedule),
     )
 
 
-def _red(prior: Denoiser, schedule: Schedule) -> BaseOptim:
+def _red(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
     # x - t (A'(Ax-y) + lambda (x - D(x))) with lambda = 1/gamma, the weight of the schedule's
     # data step; t keeps the step below the inverse of the sum of both Lipschitz constants.
     weights = [1 / g for g in schedule.stepsize]
     return deepinv.optim.GD(
         prior=RED(denoiser=prior),
-        data_fidelity=L2(),
+        data_fidelity=fidelity,
         lambda_reg=weights,
         stepsize=[1.9 / (1 + 2 * w) for w in weights],
         g_param=list(schedule.sigma),
@@ -56,7 +56,7 @@ def _red(prior: Denoiser, schedule: Schedule) -> BaseOptim:
     )
 
 
-SOLVERS: dict[str, Callable[[Denoiser, Schedule], BaseOptim]] = {
+SOLVERS: dict[str, Callable[[Denoiser, Schedule, DataFidelity], BaseOptim]] = {
     "hqs": _splitting(deepinv.optim.HQS),
     "admm": _splitting(deepinv.optim.ADMM),
     "drs": _splitting(deepinv.optim.DRS),
@@ -65,12 +65,16 @@ SOLVERS: dict[str, Callable[[Denoiser, Schedule], BaseOptim]] = {
 }
 
 
-def solver(name: str, prior: Denoiser, schedule: Schedule) -> BaseOptim:
+def solver(
+    name: str, prior: Denoiser, schedule: Schedule, fidelity: DataFidelity | None = None
+) -> BaseOptim:
     """A deepinv solver, called as ``solver(y, physics)``.
 
     :param name: ``hqs``, ``admm``, ``drs``, ``pgd`` or ``red``.
     :param prior: any deepinv denoiser.
     :param schedule: sigma and step per iteration, see :mod:`pnp_priors.solvers.schedules`.
+    :param fidelity: the data term, half the squared distance (deepinv's ``L2``) by default; for
+        ``pgd`` and ``red`` it needs a gradient.
     :raises UnknownNameError: lists the known solvers.
 
     Warns (:class:`pnp_priors.errors.BlindPriorWarning`) of a blind prior.
@@ -84,4 +88,4 @@ def solver(name: str, prior: Denoiser, schedule: Schedule) -> BaseOptim:
             BlindPriorWarning,
             stacklevel=2,
         )
-    return SOLVERS[name](prior, schedule)
+    return SOLVERS[name](prior, schedule, L2() if fidelity is None else fidelity)
