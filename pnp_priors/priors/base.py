@@ -16,8 +16,6 @@ from pnp_priors.errors import InputError
 from pnp_priors.priors._denoiser import Denoiser
 from pnp_priors.registry import fill
 
-#: how far a network of one noise level scales contrast up to meet a lower one
-LARGEST_GAIN = 16
 #: how far below a map's maximum such a network is run, in halvings
 MAP_OCTAVES = 3
 
@@ -37,6 +35,8 @@ class Prior(Denoiser):
 
     #: height and width are padded inside to a multiple of this; tiles must start at one.
     size_multiple: int = 1
+    #: how far a network of one noise level scales contrast up to meet a lower one
+    largest_gain: float = 16
     #: what it restores, in the words of a card
     tasks: tuple[Task, ...] = ("gaussian",)
     #: trained JPEG qualities ``(low, high)``; ``None`` for a prior that is for other tasks
@@ -194,7 +194,7 @@ class Prior(Denoiser):
     def _at_one_level(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Meet any sigma by rescaling; a map by interpolation over octaves below its maximum."""
         trained = self.sigma_range[1]
-        lowest = trained / LARGEST_GAIN
+        lowest = trained / self.largest_gain
         level = sigma.amax(dim=(1, 2, 3), keepdim=True).clamp(min=lowest)
         octaves = 0 if sigma.shape[-2:] == (1, 1) else MAP_OCTAVES
         depth = torch.log2(level / sigma.clamp(min=lowest)).clamp(0, octaves)

@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import save as to_safetensors
 
 from pnp_priors.card import Card, Training, Weights
-from pnp_priors.priors.base import LARGEST_GAIN, Prior
+from pnp_priors.priors.base import Prior
 from pnp_priors.training.loop import Trainer
 from pnp_priors.training.recipe import CardText
 
@@ -57,7 +57,7 @@ def outside_range(prior: Prior) -> str:
     if prior.blind:
         return "blind: sigma is ignored"
     if low == high:
-        lowest = f"{255 * high / LARGEST_GAIN:.3g}/255"
+        lowest = f"{255 * high / prior.largest_gain:.3g}/255"
         return (
             f"the contrast is scaled about 0.5 until the noise has {255 * high:g}/255; "
             f"below {lowest} the correction fades with sigma²"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pnp_priors.errors import InputError
-from pnp_priors.priors.base import LARGEST_GAIN, Prior
+from pnp_priors.priors.base import Prior
 
 LOW, HIGH = 0.02, 0.2
 
@@ -233,7 +233,7 @@ def test_one_level_meets_every_sigma_by_rescaling(sigma: float) -> None:
 
 def test_one_level_fades_where_contrast_cannot_be_scaled_further() -> None:
     stub, x = one_level(), image()
-    lowest = HIGH / LARGEST_GAIN
+    lowest = HIGH / stub.largest_gain
     whole = stub(x, lowest) - x
     for share in (0.25, 0.5, 0.9):
         torch.testing.assert_close(stub(x, share * lowest) - x, share**2 * whole)

@@ -30,7 +30,7 @@ from pnp_priors import registry
 from pnp_priors.errors import InputError, WeightsError
 from pnp_priors.physics import bicubic
 from pnp_priors.physics.jpeg import luminance_table, simulate
-from pnp_priors.priors.base import LARGEST_GAIN, Prior
+from pnp_priors.priors.base import Prior
 from pnp_priors.solvers import dpir
 from pnp_priors.training import camera
 from pnp_priors.training.command import RECIPES
@@ -73,7 +73,7 @@ def images(
 def lowest(prior: Prior) -> float:
     """The noise level below which the correction only fades; 0 where it need not."""
     low, high = prior.sigma_range
-    return high / LARGEST_GAIN if low == high else low
+    return high / prior.largest_gain if low == high else low
 
 
 def level(prior: Prior, share: float = 0.5) -> float:
@@ -654,10 +654,14 @@ def test_deepinv_drunet_inputs(prior: Prior) -> None:
 
 
 def test_deepinv_noise_map(prior: Prior, scene: Scene, psnr: Psnr) -> None:
-    """A map equals its constant; a map that is right does better than one that is not."""
+    """A map equals its constant; a map that is right does better than one that is not.
+
+    Its levels are those that the prior meets without fading.
+    """
     clean = scene(48, 64, prior.channels)
     constant = torch.full((1, 1, 48, 64), 0.2)
     falling = constant * torch.exp(-(torch.linspace(-1.5, 1.5, 64) ** 2))
+    falling = falling.clamp(min=lowest(prior))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
     noisy = clean + falling * noise
     if "gaussian" in prior.tasks and not prior.blind:
