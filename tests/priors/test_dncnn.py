@@ -104,8 +104,20 @@ def test_a_blind_network_ignores_sigma_and_one_level_rescales() -> None:
     assert torch.equal(net(x, 0.01), net(x, None))
     single = random_net(blind=False, sigma_range=(0.1, 0.1))
     single.load_state_dict(net.state_dict())
-    half = (single((x - 0.5) * 2 + 0.5, 0.1) - 0.5) / 2 + 0.5
-    torch.testing.assert_close(single(x, 0.05), half)
+    scaled = (single((x - 0.5) * 1.6 + 0.5, 0.1) - 0.5) / 1.6 + 0.5
+    torch.testing.assert_close(single(x, 0.1 / 1.6), scaled)
+
+
+def test_a_network_of_one_level_does_not_see_contrast_that_it_cannot_know() -> None:
+    """However low sigma is, an image in [0, 1] is scaled by ``largest_gain`` at most."""
+    single = random_net(blind=False, sigma_range=(0.1, 0.1))
+    seen: list[torch.Tensor] = []
+    single.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x = torch.tensor([0.0, 1.0]).expand(1, 1, 8, 2)
+    for sigma in (0.1, 0.05, 0.01, 0.001):
+        single(x, sigma)
+    reach = [float((given - 0.5).abs().max()) / 0.5 for given in seen]
+    assert reach == pytest.approx([1.0, 1.75, 1.75, 1.75])
 
 
 def test_an_untrained_network_is_the_identity() -> None:
