@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -117,13 +117,8 @@ _NOISE = Regime(
 #: by task, in the order of preference for priors of several
 REGIMES: dict[Task, Regime] = {
     "gaussian": _NOISE,
-    "camera": Regime(
-        symbol="σ",
-        unit="noise level σ (0..255)",
-        levels=noise_levels,
-        degrade=_noisy,
-        restore=_denoised,
-        usual=25.0,
+    "camera": replace(
+        _NOISE,
         left_out={
             "camera noise": "everything is measured with white Gaussian noise, which solvers "
             "assume; see benchmarks/camera_noise.py for the noise that it is trained for"

@@ -9,8 +9,10 @@ Coefficients and boxes are on the scale of the image they belong to.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pnp_priors.errors import InputError, MissingFileError
+
+if TYPE_CHECKING:
+    from PIL.JpegImagePlugin import JpegImageFile
 
 #: side of a block
 BLOCK = 8
@@ -249,34 +254,50 @@ def read_jpeg(path: str | Path) -> tuple[Tensor, Tensor]:
     :raises MissingFileError: no such file.
     :raises InputError: no JPEG, damaged, or one without a luminance plane of full size.
     """
-    from PIL import Image, UnidentifiedImageError
-
     path = Path(path)
+    with open_jpeg(path) as file:
+        table = _luminance_of(file, path)
+        file.draft("L", None)
+        pixels = np.array(file)
+    return torch.from_numpy(pixels).float().div(255)[None, None], table
+
+
+@contextmanager
+def open_jpeg(path: Path) -> Iterator[JpegImageFile]:
+    """A JPEG file; what is wrong with it, be it found while it is decoded, is one line.
+
+    :raises MissingFileError: no such file.
+    :raises InputError: no JPEG, too large a one, or damaged.
+    """
+    from PIL import Image, UnidentifiedImageError
+    from PIL.JpegImagePlugin import JpegImageFile
+
     if not path.is_file():
         raise MissingFileError(f"no such file: {path}")
     try:
         with Image.open(path, formats=("JPEG",)) as file:
-            table = _luminance_of(file, path)
-            file.draft("L", None)
-            pixels = np.array(file)
+            assert isinstance(file, JpegImageFile)
+            yield file
     except (UnidentifiedImageError, SyntaxError) as error:
         raise InputError(f"{path}: not a JPEG file") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: too large a JPEG file: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: damaged JPEG file: {error}") from error
-    return torch.from_numpy(pixels).float().div(255)[None, None], table
 
 
-def _luminance_of(file: object, path: Path) -> Tensor:
-    """The first plane's table, where that plane is a luminance of full size."""
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    assert isinstance(file, JpegImageFile)
-    planes = file.layer  # (name, horizontal and vertical sampling, table) of each
+def starts_with_luminance(file: JpegImageFile) -> bool:
+    """Whether a file's planes are Y, or Y, Cb and Cr."""
+    names = [plane[0] for plane in file.layer]
     # Without a marker of its own, a file names its planes R, G, B where they are that.
-    rgb = file.info.get("adobe_transform") == 0 or [p[0] for p in planes] == list(b"RGB")
-    if len(planes) not in (1, 3) or (len(planes) == 3 and rgb):
+    rgb = file.info.get("adobe_transform") == 0 or names == list(b"RGB")
+    return len(names) == 1 or (len(names) == 3 and not rgb)
+
+
+def _luminance_of(file: JpegImageFile, path: Path) -> Tensor:
+    """The first plane's table, where that plane is a luminance of full size."""
+    planes = file.layer  # (name, horizontal and vertical sampling, table) of each
+    if not starts_with_luminance(file):
         raise InputError(f"{path}: its {len(planes)} planes have no luminance among them")
     if any(plane[axis] > planes[0][axis] for plane in planes for axis in (1, 2)):
         raise InputError(f"{path}: its luminance is stored at less than full size")

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 from deepinv.utils import TensorList
-from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from scipy.linalg import solve_banded
 from torch import Tensor
 
-from pnp_priors.errors import InputError, MissingFileError
-from pnp_priors.physics.jpeg import BLOCK, block_dct, round_half_away
+from pnp_priors.errors import InputError
+from pnp_priors.physics.jpeg import (
+    BLOCK,
+    block_dct,
+    open_jpeg,
+    round_half_away,
+    starts_with_luminance,
+)
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.physics.jpeg_planes import SUBSAMPLINGS, Plane
 
@@ -67,22 +73,12 @@ def read_file(path: str | Path, exact: bool | None = None) -> JPEGFile:
         asked for and not installed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"no such file: {path}")
     library = _jpeglib(path, exact)
-    try:
-        with Image.open(path, formats=("JPEG",)) as file:
-            assert isinstance(file, JpegImageFile)
-            layout = _layout(file, path)
-            file.draft("YCbCr" if len(layout.planes) == 3 else "L", None)
-            # Also with jpeglib, which takes a file that breaks off for a complete one.
-            pixels = np.array(file)
-    except (UnidentifiedImageError, SyntaxError) as error:
-        raise InputError(f"{path}: not a JPEG file") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: too large a JPEG file: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path}: damaged JPEG file: {error}") from error
+    with open_jpeg(path) as file:
+        layout = _layout(file, path)
+        file.draft("YCbCr" if len(layout.planes) == 3 else "L", None)
+        # Also with jpeglib, which takes a file that breaks off for a complete one.
+        pixels = np.array(file)
     indices = _stored(library, path, layout) if library else _recovered(pixels, layout)
     size = layout.planes[0].size
     return JPEGFile(size, layout.subsampling, layout.tables, indices, exact=library is not None)
@@ -97,9 +93,7 @@ class _Layout:
 
 def _layout(file: JpegImageFile, path: Path) -> _Layout:
     layers = file.layer  # (name, horizontal and vertical sampling, table) of each
-    # Without a marker of its own, a file names its planes R, G, B where they are that.
-    rgb = file.info.get("adobe_transform") == 0 or [p[0] for p in layers] == list(b"RGB")
-    if len(layers) not in (1, 3) or (len(layers) == 3 and rgb):
+    if not starts_with_luminance(file):
         raise InputError(f"{path}: its {len(layers)} planes are not Y, or Y, Cb and Cr")
     name = "4:4:4"
     if len(layers) == 3:
@@ -122,7 +116,7 @@ def _layout(file: JpegImageFile, path: Path) -> _Layout:
     return _Layout(name, tables, [Plane(size, factor) for factor in factors])
 
 
-def _jpeglib(path: Path, wanted: bool | None) -> object | None:
+def _jpeglib(path: Path, wanted: bool | None) -> ModuleType | None:
     if wanted is False:
         return None
     try:
@@ -136,10 +130,10 @@ def _jpeglib(path: Path, wanted: bool | None) -> object | None:
     return jpeglib
 
 
-def _stored(library: object, path: Path, layout: _Layout) -> list[Tensor]:
+def _stored(library: ModuleType, path: Path, layout: _Layout) -> list[Tensor]:
     """As the file has them."""
     try:
-        file = library.read_dct(str(path))  # type: ignore[attr-defined]
+        file = library.read_dct(str(path))
         arrays = [file.Y, file.Cb, file.Cr][: len(layout.planes)]
     except OSError as error:
         raise InputError(f"{path}: damaged JPEG file: {error}") from error

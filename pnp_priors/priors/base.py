@@ -62,6 +62,14 @@ class Prior(Denoiser):
         self.sigma_range = (low, high)
         self.blind = bool(blind)
 
+    def _say_as(self, prior: Prior) -> None:
+        """Of a prior that only applies another one: say of itself what that one says."""
+        self.channels, self.sigma_range, self.blind = prior.channels, prior.sigma_range, prior.blind
+        self.tasks = prior.tasks
+        self.quality_range, self.scales = prior.quality_range, prior.scales
+        self.takes_table, self.estimates_sigma = prior.takes_table, prior.estimates_sigma
+        self.channels_last, self.size_multiple = prior.channels_last, prior.size_multiple
+
     @property
     def receptive_field(self) -> int | None:
         """Width in pixels of the square of input pixels that one output pixel depends on.

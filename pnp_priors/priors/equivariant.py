@@ -76,15 +76,7 @@ class Equivariant(Prior, EquivariantDenoiser):
             )
         # Prior.__init__ would call deepinv's without its arguments; what it sets is set below.
         EquivariantDenoiser.__init__(self, _SigmaAsChannels(prior), transform=SquareSymmetries())
-        self.channels = prior.channels
-        self.sigma_range = prior.sigma_range
-        self.blind = prior.blind
-        self.tasks = prior.tasks
-        self.quality_range = prior.quality_range
-        self.scales = prior.scales
-        self.estimates_sigma = prior.estimates_sigma
-        self.channels_last = prior.channels_last
-        self.size_multiple = prior.size_multiple
+        self._say_as(prior)
 
     @property
     def prior(self) -> Prior:

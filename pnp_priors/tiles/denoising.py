@@ -139,13 +139,7 @@ class Tiled(Prior):
         _check_batch(batch)
         super().__init__(prior.channels, prior.sigma_range, prior.blind)
         self.prior, self.tile, self.batch = prior, tile, batch
-        self.tasks = prior.tasks
-        self.quality_range = prior.quality_range
-        self.takes_table = prior.takes_table
-        self.scales = prior.scales
-        self.estimates_sigma = prior.estimates_sigma
-        self.channels_last = prior.channels_last
-        self.size_multiple = prior.size_multiple
+        self._say_as(prior)
         self.train(prior.training)
 
     @property
