@@ -41,6 +41,8 @@ class Degradation(ABC):
     symbol: ClassVar[str] = ""
     #: the tasks of a card that it trains
     tasks: ClassVar[tuple[Task, ...]]
+    #: those that it draws from, by their names in recipes
+    kinds: ClassVar[dict[str, type[Degradation]]] = {}
     #: the cases of the validation
     levels: Sequence[Any]
 
@@ -200,20 +202,28 @@ class SuperResolution(Degradation):
 
 
 class Mixed(Degradation):
-    """Noise, super-resolution or JPEG, drawn for each patch with equal chances: DnCNN-3.
+    """Noise, super-resolution or JPEG, drawn for each patch: DnCNN-3.
 
     Zhang et al., IEEE TIP 26(7), 2017, section IV-A; which share each kind has is not said there.
+    Here it is the recipe's ``data.shares``, equal by default.
     """
 
-    _kinds: ClassVar[tuple[type[Degradation], ...]] = (Gaussian, SuperResolution, Jpeg)
-    keys = tuple(key for kind in _kinds for key in kind.keys)
-    grid = math.lcm(*(kind.grid for kind in _kinds))
-    margin = max(kind.margin for kind in _kinds)
+    kinds: ClassVar[dict[str, type[Degradation]]] = {
+        "gaussian": Gaussian,
+        "super-resolution": SuperResolution,
+        "jpeg": Jpeg,
+    }
+    keys = tuple(key for kind in kinds.values() for key in kind.keys)
+    grid = math.lcm(*(kind.grid for kind in kinds.values()))
+    margin = max(kind.margin for kind in kinds.values())
     unit = "level"
-    tasks = tuple(task for kind in _kinds for task in kind.tasks)
+    tasks = tuple(task for kind in kinds.values() for task in kind.tasks)
 
     def __init__(self, recipe: Recipe) -> None:
-        self.parts = [kind(recipe) for kind in self._kinds]
+        self.parts = [kind(recipe) for kind in self.kinds.values()]
+        shares = recipe.data.shares or dict.fromkeys(self.kinds, 1)
+        #: of as many draws as the shares' sum, which part each is
+        self.draws = [index for index, kind in enumerate(self.kinds) for _ in range(shares[kind])]
         self.levels = [(part, level) for part in self.parts for level in part.levels]
 
     def check_levels(self, prior: Prior) -> None:
@@ -223,7 +233,8 @@ class Mixed(Degradation):
     def degrade(self, clean: Tensor, sampler: PatchSampler) -> tuple[Tensor, Tensor]:
         degraded = inside(clean, self.margin).clone()
         sigma = clean.new_zeros(clean.shape[0])
-        chosen = sampler.integers(clean.shape[0], len(self.parts))
+        drawn = sampler.integers(clean.shape[0], len(self.draws))
+        chosen = torch.tensor(self.draws, device=drawn.device)[drawn]
         for index, part in enumerate(self.parts):
             rows = (chosen == index).nonzero()[:, 0]
             if not len(rows):
@@ -282,10 +293,7 @@ class Camera(Degradation):
         return level * self.ranges.shot[1], level * self.ranges.read[1]
 
 
-DEGRADATIONS: dict[str, type[Degradation]] = {
-    "gaussian": Gaussian,
-    "jpeg": Jpeg,
-    "super-resolution": SuperResolution,
+DEGRADATIONS: dict[str, type[Degradation]] = Mixed.kinds | {
     "mixed": Mixed,
     "camera": Camera,
 }

@@ -99,6 +99,10 @@ class Data(Strict):
         None, description="camera: range of the response's exponent, 2.4 is sRGB"
     )
 
+    shares: dict[str, int] | None = Field(
+        None, description="mixed: patches of each kind, of the sum of these; equal by default"
+    )
+
     @field_validator("sigma", "shot", "read")
     @classmethod
     def _in_unit_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -141,6 +145,15 @@ class Data(Strict):
             if (getattr(self, key) is not None) != (key in kind.keys):
                 verb = "needs" if key in kind.keys else "has no"
                 raise ValueError(f"degradation {self.degradation!r} {verb} {key!r}")
+        if self.shares is not None:
+            kinds = list(kind.kinds)
+            if not kinds:
+                raise ValueError(f"degradation {self.degradation!r} has no 'shares'")
+            if sorted(self.shares) != sorted(kinds) or min(self.shares.values()) < 1:
+                raise ValueError(
+                    f"shares are whole numbers from 1 up for each of {', '.join(kinds)}, "
+                    f"got {self.shares}"
+                )
         if self.patch % kind.grid:
             raise ValueError(f"patch must be a multiple of {kind.grid}, got {self.patch}")
         return self

@@ -188,6 +188,31 @@ def test_each_patch_has_one_of_three_kinds(recipe: Make, scene: Scene) -> None:
     torch.testing.assert_close(noise, sigma[is_noisy], rtol=0.2, atol=0)
 
 
+def test_kinds_are_drawn_by_their_shares(recipe: Make, scene: Scene) -> None:
+    """Two of ten patches are noisy; an order of the shares' own does not matter."""
+    shares = {"jpeg": 3, "super-resolution": 5, "gaussian": 2}
+    data = recipe("mixed").data.model_dump(exclude_none=True) | {"shares": shares}
+    draws = sampler(scene, patch=48)
+    _, sigma = recipe("mixed", data=data).degradation().degrade(draws.sample(400), draws)
+    assert 52 < (sigma > 0).sum() < 108  # 80 and 3.5 standard deviations
+
+
+@pytest.mark.parametrize(
+    ("degradation", "shares", "words"),
+    [
+        ("ffdnet", {"gaussian": 1}, "has no 'shares'"),
+        ("mixed", {"gaussian": 1, "jpeg": 1}, "each of gaussian, super-resolution, jpeg"),
+        ("mixed", {"gaussian": 0, "jpeg": 1, "super-resolution": 1}, "from 1 up"),
+    ],
+)
+def test_shares_are_of_the_kinds(
+    recipe: Make, degradation: str, shares: dict[str, int], words: str
+) -> None:
+    data = recipe(degradation).data.model_dump(exclude_none=True) | {"shares": shares}
+    with pytest.raises(ValueError, match=words):
+        recipe(degradation, data=data)
+
+
 def test_a_batch_of_one_patch_has_one_kind(recipe: Make, scene: Scene) -> None:
     degradation, draws = recipe("mixed").degradation(), sampler(scene, patch=48)
     for _ in range(8):
