@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,24 +24,16 @@ from measuring import show
 from torch import Tensor
 
 from pnp_priors import registry
+from pnp_priors.benchmark.camera import GAMMA, QUALITY, READ, SHOT, ranges, shoot
 from pnp_priors.benchmark.data import centre, evaluation_files, load_image
 from pnp_priors.benchmark.metrics import psnr
 from pnp_priors.errors import InputError, exit_code
 from pnp_priors.priors.base import Prior
-from pnp_priors.training.camera import Ranges, Settings, photograph
+from pnp_priors.training.camera import Ranges
 from pnp_priors.training.command import data_folder
 
-SHOT, READ = 0.16, 0.06
-GAMMA, QUALITY = (2.0, 2.8), (60, 100)
-
-
-def fixed(share: float) -> Ranges:
-    """A share of the strongest noise; response and quality are still drawn for each image."""
-    return Ranges((share * SHOT,) * 2, (share * READ,) * 2, GAMMA, QUALITY)
-
-
 #: by the shot and read noise as the table names them
-CAMERAS = {f"{s * SHOT:g}+{s * READ:g}": fixed(s) for s in (0.25, 0.5, 1.0)}
+CAMERAS = {f"{s:g}+{s * READ / SHOT:g}": ranges(s) for s in (SHOT / 4, SHOT / 2, SHOT)}
 CAMERAS["drawn"] = Ranges((0.0, SHOT), (0.0, READ), GAMMA, QUALITY)
 #: noise levels on the 0..255 scale
 GRID = tuple(range(5, 105, 5))
@@ -67,18 +58,12 @@ class Row:
         return self.blind - self.told
 
 
-def shoot(clean: Tensor, ranges: Ranges, name: str) -> tuple[Tensor, Tensor]:
-    """A photograph of an image and its noise level; its name and the camera decide the noise."""
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{name}/{ranges}".encode()))
-    return photograph(clean, Settings.draw(1, ranges, generator), generator)
-
-
 @torch.no_grad()
 def measure(
     prior: Prior,
     other: Prior,
     clean: Mapping[str, Tensor],
-    ranges: Ranges,
+    cameras: Ranges,
     grid: Sequence[float] = GRID,
 ) -> Row:
     """One row of the table.
@@ -90,7 +75,7 @@ def measure(
     photos, blind, estimated = [], [], []
     told: dict[float, list[float]] = {level: [] for level in grid}
     for name, image in clean.items():
-        photo, noise = shoot(image, ranges, name)
+        photo, noise = shoot(image, cameras, name)
         photos.append(psnr(photo, image))
         blind.append(psnr(prior(photo).clamp(0, 1), image))
         estimated.append(float(prior.estimate(photo).mean() / noise.mean()))
@@ -134,8 +119,8 @@ def _table(options: argparse.Namespace) -> None:
         image = load_image(file, 3)
         clean[file.stem] = centre(image, options.crop) if options.crop else image
     rows = []
-    for name, ranges in CAMERAS.items():
-        row = measure(prior, other, clean, ranges)
+    for name, cameras in CAMERAS.items():
+        row = measure(prior, other, clean, cameras)
         end = " (end of the grid)" if row.level in (GRID[0], GRID[-1]) else ""
         rows.append(
             [

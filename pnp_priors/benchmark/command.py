@@ -58,6 +58,26 @@ def denoising(
 
 
 @app.command()
+def camera(
+    names: Names,
+    dataset: Annotated[
+        str, typer.Option("--set", help="CBSD68 or a folder below eval/.")
+    ] = "CBSD68",
+    shot: Annotated[
+        list[float] | None,
+        typer.Option("--shot", help="Shot noise at full light, 0..1 units; repeatable."),
+    ] = None,
+    data: DataFolder = None,
+    limit: Limit = None,
+    json: Json = None,
+    card: ToCard = False,
+    device: Device = "cpu",
+) -> None:
+    """Denoise colour photographs of simulated cameras, by priors trained for them."""
+    _measure([Setting("camera", dataset)], names, shot, data, limit, json, card, device)
+
+
+@app.command()
 def deblocking(
     names: Names,
     dataset: Annotated[
@@ -108,7 +128,10 @@ def deconvolution(
     sigma: Sigmas = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="hqs (default), hqs-genericdp or r-denoise; repeatable."),
+        typer.Option(
+            help="hqs (default), hqs-genericdp, r-denoise; hqs-preset, admm-preset, drs-preset: "
+            "as tuned for the prior; repeatable."
+        ),
     ] = None,
     blur: Annotated[str, typer.Option(help="circular, or valid as in a photo.")] = "circular",
     data: DataFolder = None,

@@ -41,6 +41,7 @@ class Bench(Protocol):
 #: measured again
 PROTOCOL_VERSIONS: dict[Task, int] = {
     "denoising": 1,
+    "camera": 1,
     "deblocking": 1,
     "super-resolution": 1,
     "deconvolution": 1,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pnp_priors.errors import InputError, UnknownNameError
 
-Task = Literal["denoising", "deblocking", "super-resolution", "deconvolution"]
+Task = Literal["denoising", "camera", "deblocking", "super-resolution", "deconvolution"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Levels:
 
 LEVELS: dict[Task, Levels] = {
     "denoising": Levels("σ", "--sigma", "noisy", (15, 25, 50)),
+    "camera": Levels("shot", "--shot", "photo", (0.04, 0.08, 0.16)),
     "deblocking": Levels("q", "--quality", "JPEG", (10, 20, 30, 40)),
     "super-resolution": Levels("scale", "--scale", "bicubic", (2, 3, 4)),
     "deconvolution": Levels("σ", "--sigma", "blurred", (2.55, 7.65)),

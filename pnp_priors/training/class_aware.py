@@ -29,9 +29,9 @@ from pnp_priors.registry import describe, load
 from pnp_priors.schema import parse_as, read_yaml_as
 from pnp_priors.training.command import data_folder
 from pnp_priors.training.data import PatchSampler, load_source
-from pnp_priors.training.loop import lr_factor
 from pnp_priors.training.recipe import CardText, Source, Strict
 from pnp_priors.training.release import hardware, write_prior
+from pnp_priors.training.state import lr_factor
 
 ASSEMBLIES = Path(__file__).parent / "assemblies"
 SYSTEM = "class-aware"

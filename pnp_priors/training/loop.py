@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
+from pnp_priors.errors import ConfigError, MissingExtraError
 from pnp_priors.priors.base import Prior
-from pnp_priors.registry import build, describe, load
+from pnp_priors.registry import build
 from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.degradations import inside
 from pnp_priors.training.initialisation import lighten_centres
@@ -35,33 +34,14 @@ from pnp_priors.training.run_folder import (
     write_checkpoint,
     write_recipe,
 )
+from pnp_priors.training.start import check_groups, check_losses, warm_start
+from pnp_priors.training.state import Progress, level_weights, log_row, lr_factor
 
 #: batches that a channel must be silent for to count as dead, and the share of the budget from
 #: which on none is replaced, since it could not learn any more
 REVIVE_BATCHES, REVIVE_UNTIL = 16, 0.6
 #: a run that is killed loses no more than this
 SAVE_SECONDS = 120
-LOG_COLUMNS = ("step", "megapixels", "minutes", "progress", "lr_factor", "loss")
-
-
-@dataclass
-class Progress:
-    """Where a run stands; part of the checkpoint."""
-
-    step: int = 0
-    pixels: int = 0
-    seconds: float = 0.0
-    phase: int = -1
-    loss: float = float("nan")
-    started_from: str | None = None
-    megapixels_before: float = 0.0
-    validation: dict[str, float] = field(default_factory=dict)
-
-
-def lr_factor(progress: float, step: int, warmup: int, final: float) -> float:
-    """Linear warm-up over steps, then a half cosine over the budget from 1 to ``final``."""
-    cosine = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return cosine * min(1.0, (step + 1) / warmup) if warmup else cosine
 
 
 class _Step(torch.nn.Module):
@@ -130,13 +110,15 @@ class Trainer:
             )
         if not self.checkpoint.is_file():
             if start:
-                self.state.started_from = self._warm_start(network, start)
+                self.state.started_from, self.state.megapixels_before = warm_start(
+                    network, start, recipe
+                )
             elif recipe.lighter_centre is not None:
                 lighten_centres(network, recipe.lighter_centre)
-        self._check_groups(network)
+        check_groups(network, recipe)
         self.degradation = recipe.degradation()
         self.degradation.check(network)
-        self._check_losses(network.channels)
+        check_losses(network.channels, recipe)
         network.prepare_training(recipe.precision == "bfloat16")
         train, validation = load_sources(recipe.data.sources, data, network.channels)
         seed = recipe.seed + 1000 * self.fabric.global_rank
@@ -210,26 +192,6 @@ class Trainer:
             self.save()
         return self.progress >= 1.0
 
-    def _warm_start(self, network: Prior, name: str) -> str:
-        """Fill in a trained prior's weights; what they were, for the card."""
-        try:
-            card = describe(name)
-        except UnknownNameError as error:
-            if name != self.recipe.warm_start:
-                raise
-            raise ConfigError(
-                f"recipe {self.recipe.name!r} starts from {name!r}, which is not released: train "
-                "that first and give its card with --start-from"
-            ) from error
-        if card.training is None or card.weights is None:
-            raise ConfigError(f"{card.name} has no weights of its own to start from")
-        network.adopt(load(name))
-        self.state.megapixels_before = card.training.megapixels_in_all
-        return (
-            f"{card.name}: {card.training.megapixels_in_all:g} million pixels in all, last by "
-            f"{card.training.recipe}, SHA-256 {card.weights.sha256}"
-        )
-
     def _make_optimizer(self, network: Prior) -> torch.optim.Optimizer:
         settings = self.recipe.optimizer
         groups = [
@@ -238,27 +200,6 @@ class Trainer:
         ]
         kind = {"adam": torch.optim.Adam, "muon": Muon}[settings.name]
         return kind(groups, betas=settings.betas)
-
-    def _check_groups(self, network: Prior) -> None:
-        groups, given = set(network.parameter_groups()), set(self.recipe.optimizer.lr)
-        if groups != given:
-            raise ConfigError(
-                f"recipe {self.recipe.name!r}: optimizer.lr needs the groups "
-                f"{', '.join(sorted(groups))}, got {', '.join(sorted(given))}"
-            )
-
-    def _check_losses(self, channels: int) -> None:
-        """:raises ConfigError: patches too small for a loss, be it that of a later phase."""
-        side = self.recipe.data.patch
-        patch = torch.zeros(1, channels, side, side)
-        for phase in range(len(self.recipe.phases)):
-            name = self.recipe.loss_in(phase)
-            try:
-                LOSSES[name](patch, patch)
-            except InputError as error:
-                raise ConfigError(
-                    f"recipe {self.recipe.name!r}: data.patch is {side}, loss is {name!r}: {error}"
-                ) from error
 
     def _revive(self) -> None:
         """Give channels that died a new start, now and then, while there is time to learn."""
@@ -312,7 +253,7 @@ class Trainer:
         """The present loss of a batch, a scalar."""
         restored, penalty = self.model(noisy, sigma)
         losses = LOSSES[self.loss_name](restored.float(), clean) + penalty
-        return (losses * self._level_weights(sigma)).mean()
+        return (losses * level_weights(sigma, self.recipe)).mean()
 
     def _step(self) -> None:
         recipe = self.recipe
@@ -346,16 +287,6 @@ class Trainer:
         smooth = 0.99 if math.isfinite(self.state.loss) else 0.0
         self.state.loss = smooth * self.state.loss + (1 - smooth) * value if smooth else value
 
-    def _level_weights(self, sigma: Tensor) -> Tensor | float:
-        """Weights with mean 1 over the range, so that low levels count in dB as high ones do."""
-        power = self.recipe.level_weight
-        if not power or self.recipe.data.sigma is None:
-            return 1.0
-        low, high = self.recipe.data.sigma
-        floor = self.recipe.level_floor
-        levels = torch.linspace(low, high, 256, device=sigma.device).clamp(min=floor)
-        return sigma.clamp(min=floor) ** -power / (levels**-power).mean()
-
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean PSNR of the averaged weights on the held-out images, output clipped."""
@@ -373,25 +304,9 @@ class Trainer:
                 values.append(-10 * math.log10(max(error, 1e-12)))
             scores[self.degradation.label(level)] = round(sum(values) / len(values), 3)
         self.state.validation = scores
-        self._log()
-        return scores
-
-    def _log(self) -> None:
-        state, settings = self.state, self.recipe.optimizer
-        factor = lr_factor(
-            self.progress, state.step, settings.warmup_steps, settings.final_fraction
-        )
-        figures = (
-            state.step,
-            f"{state.pixels / 1e6:.3f}",
-            f"{state.seconds / 60:.2f}",
-            f"{self.progress:.4f}",
-            f"{factor:.4f}",
-            f"{state.loss:.6g}",
-        )
-        row = dict(zip(LOG_COLUMNS, figures, strict=True))
-        row |= {f"psnr_{level}": f"{v:.3f}" for level, v in state.validation.items()}
+        row = log_row(self.state, self.recipe, self.progress)
         append_log(self.folder, row)
+        return scores
 
     def save(self) -> None:
         """Write the checkpoint whole or not at all."""

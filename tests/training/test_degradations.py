@@ -17,8 +17,9 @@ from pnp_priors.physics import bicubic
 from pnp_priors.physics.jpeg import luminance_table, simulate
 from pnp_priors.training.data import PatchSampler
 from pnp_priors.training.degradations import Degradation, inside
-from pnp_priors.training.loop import LOG_COLUMNS, Trainer
+from pnp_priors.training.loop import Trainer
 from pnp_priors.training.recipe import Recipe
+from pnp_priors.training.state import LOG_COLUMNS
 
 Make = Callable[..., Recipe]
 Scene = Callable[..., Tensor]

@@ -16,9 +16,10 @@ from torch import Tensor
 from pnp_priors.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
 from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.lbfgs import LbfgsTrainer
-from pnp_priors.training.loop import LOG_COLUMNS, Trainer, lr_factor
+from pnp_priors.training.loop import Trainer
 from pnp_priors.training.losses import LOSSES
 from pnp_priors.training.recipe import Recipe
+from pnp_priors.training.state import LOG_COLUMNS
 
 Make = Callable[..., Recipe]
 LBFGS: dict[str, Any] = {
@@ -433,33 +434,6 @@ def test_validation_images_are_not_trained_on(recipe: Make, data: Path, tmp_path
     assert run.images == 2
     assert run.sampler.pixels == 40 * 48 + 33 * 37
     assert [tuple(image.shape) for image in run.validation] == [(1, 24, 30)]
-
-
-def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
-    assert lr_factor(0.0, 0, 4, 0.0) == pytest.approx(0.25)
-    assert lr_factor(0.0, 3, 4, 0.0) == pytest.approx(1.0)
-    assert lr_factor(0.5, 100, 4, 0.0) == pytest.approx(0.5)
-    assert lr_factor(1.0, 100, 4, 0.0) == pytest.approx(0.0)
-    assert lr_factor(2.0, 100, 0, 0.1) == pytest.approx(0.1)
-    assert lr_factor(1 / 3, 100, 0, 0.1) == pytest.approx(0.1 + 0.9 * 0.75)
-
-
-def test_level_weights_have_mean_one_over_the_range(
-    recipe: Make, data: Path, tmp_path: Path
-) -> None:
-    run = trainer(recipe("ffdnet", level_weight=1.5), data, tmp_path / "run")
-    sigma = torch.linspace(5 / 255, 40 / 255, 10_001)
-    weights = run._level_weights(sigma)
-    assert isinstance(weights, torch.Tensor)
-    assert weights.mean().item() == pytest.approx(1.0, abs=0.01)
-    torch.testing.assert_close(weights[0] / weights[-1], torch.tensor(8.0**1.5))
-    assert trainer(recipe("ffdnet"), data, tmp_path / "run")._level_weights(sigma) == 1.0
-    floored = recipe("ffdnet", level_weight=1.5, level_floor=20 / 255)
-    weights = trainer(floored, data, tmp_path / "run")._level_weights(sigma)
-    assert isinstance(weights, torch.Tensor)
-    torch.testing.assert_close(weights[0] / weights[-1], torch.tensor(2.0**1.5))
-    torch.testing.assert_close(weights[0], weights[1000])
-    assert weights.mean().item() == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_run_starts_from_a_trained_prior_and_says_which(

@@ -63,7 +63,11 @@ def write(folder: Path, *changes: tuple[str, Any], name: str = "genericdp") -> P
         ("validation_sigmas", [25], ["validation_sigmas", "0..1 units"]),
         ("data.sigma", None, ["data", "'gaussian' needs 'sigma'"]),
         ("data.quality", [10, 20], ["data", "'gaussian' has no 'quality'"]),
-        ("data.degradation", "jpg", ["data.degradation", "'jpg'", "gaussian, super-resolution, jpeg"]),
+        (
+            "data.degradation",
+            "jpg",
+            ["data.degradation", "'jpg'", "gaussian, super-resolution"],
+        ),
         ("data.degradation", "jpeg", ["data", "'jpeg' needs 'quality'"]),
         ("validation_qualities", [0], ["validation_qualities", "1 to 100"]),
         ("data.batch", 0, ["data.batch", "0"]),
