@@ -79,6 +79,15 @@ class CBDNet(Prior):
         nn.init.constant_(last.bias, _START)  # type: ignore[arg-type]
 
     @property
+    def followed(self) -> list[tuple[nn.Sequential, nn.Module]]:
+        """Blocks, and the convolutions that alone get their output (for training)."""
+        return [
+            (self.bottom, self.rise_to_half),
+            (self.up, self.rise),
+            (self.exit, self.correction),
+        ]
+
+    @property
     def receptive_field(self) -> int:
         # Of the first pixel of a 4×4 cell downwards; of the last one upwards it is as far.
         half = EXIT // 2 + UP

@@ -211,6 +211,9 @@ class Trainer:
         def run() -> None:
             for sigma, noisy in batches:
                 self.network(noisy, sigma)
+            if self.network.estimates_sigma:
+                for _, noisy in batches:
+                    self.network(noisy)
 
         dead = dead_channels(self.network, run)
         revive([self.network, self.averaged], dead, self.sampler.generator)

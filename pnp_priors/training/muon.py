@@ -97,6 +97,10 @@ class Muon(torch.optim.Optimizer):
             state["momentum"].lerp_(gradient, 1 - momentum)
             directions.append(gradient.lerp(state["momentum"], momentum).flatten(1))
         steps = orthogonalised(torch.stack(directions))
+        # What gets no gradient stays where it is. Orthogonalised, even the last remnant of its
+        # momentum would be a step of full length, always in the same direction.
+        moved = torch.stack([(p.grad != 0).any() for p in parameters if p.grad is not None])
+        steps *= moved[:, None, None]
         for parameter, step in zip(parameters, steps, strict=True):
             parameter.sub_(step.reshape(parameter.shape), alpha=length)
 

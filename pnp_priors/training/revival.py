@@ -14,10 +14,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+Chain = tuple[nn.Conv2d, nn.ReLU, nn.Conv2d | nn.ConvTranspose2d]
 
-def chains(network: nn.Module) -> list[tuple[nn.Conv2d, nn.ReLU, nn.Conv2d]]:
-    """Every ReLU that stands directly between two convolutions of an ``nn.Sequential``."""
-    found = []
+
+def chains(network: nn.Module) -> list[Chain]:
+    """Every ReLU that stands directly between two convolutions.
+
+    They are found in each ``nn.Sequential``; those between a block and the convolution after it are
+    in an attribute ``followed`` of a network: pairs of an ``nn.Sequential`` and what alone gets its
+    output.
+    """
+    found: list[Chain] = []
     for part in network.modules():
         layers = list(part) if isinstance(part, nn.Sequential) else []
         for before, middle, after in zip(layers, layers[1:], layers[2:], strict=False):
@@ -27,6 +34,9 @@ def chains(network: nn.Module) -> list[tuple[nn.Conv2d, nn.ReLU, nn.Conv2d]]:
                 and isinstance(after, nn.Conv2d)
             ):
                 found.append((before, middle, after))
+        for block, after in getattr(part, "followed", ()):
+            before, middle = block[-2:]
+            found.append((before, middle, after))
     return found
 
 
@@ -50,7 +60,13 @@ def dead_channels(network: nn.Module, run: Callable[[], object]) -> list[Tensor]
     finally:
         for hook in hooks:
             hook.remove()
-    return [highest[relu] <= 0 for _, relu, _ in places]
+    # What did not run (an estimator, where sigma is given) is not known to be dead.
+    return [
+        highest[relu] <= 0
+        if relu in highest
+        else torch.zeros(before.out_channels, dtype=torch.bool, device=before.weight.device)
+        for before, relu, _ in places
+    ]
 
 
 @torch.no_grad()
@@ -65,14 +81,16 @@ def revive(
     alike = zip(*(chains(network) for network in networks), strict=True)
     for places, lost in zip(alike, dead, strict=True):
         weight = places[0][0].weight
-        if not lost.any() or lost.all():
-            continue  # of a layer that is dead as a whole, no scale is left
+        if not lost.any():
+            continue
         shape = weight[lost].shape
         new = torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
-        new *= weight[~lost].std()
+        # Of a layer that is dead as a whole, no scale is left: as Kaiming starts it.
+        new *= (2 / weight[0].numel()) ** 0.5 if lost.all() else weight[~lost].std()
         for before, _, after in places:
             before.weight[lost] = new
             if before.bias is not None:
                 before.bias[lost] = 0
-            after.weight[:, lost] = 0
+            transposed = isinstance(after, nn.ConvTranspose2d)
+            (after.weight if transposed else after.weight.transpose(0, 1))[lost] = 0
     return int(sum(lost.sum() for lost in dead))

@@ -90,6 +90,20 @@ def test_momentum_is_nesterovs() -> None:
     torch.testing.assert_close(before - kernels.detach(), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_what_gets_no_gradient_stays_where_it_is() -> None:
+    """Momentum that fades out behind a dead ReLU must not be blown up to a step of full length."""
+    parameters = [torch.nn.Parameter(torch.randn(16, 16)) for _ in range(2)]
+    optimizer = Muon([{"params": parameters}], lr=0.1)
+    for parameter in parameters:
+        parameter.grad = torch.randn(16, 16)
+    optimizer.step()
+    before = [parameter.detach().clone() for parameter in parameters]
+    parameters[0].grad = torch.zeros(16, 16)
+    optimizer.step()
+    assert torch.equal(parameters[0], before[0])
+    assert not torch.equal(parameters[1], before[1])
+
+
 def test_a_run_continues_from_its_state() -> None:
     def start() -> tuple[torch.nn.Linear, Muon]:
         torch.manual_seed(0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pnp_priors.priors.cbdnet import CBDNet
 from pnp_priors.priors.dncnn import DnCNN
 from pnp_priors.training.revival import chains, dead_channels, revive
 
@@ -86,14 +87,47 @@ def test_a_new_start_keeps_the_function_and_learns() -> None:
         assert gradient[:, channel].any()
 
 
-def test_a_layer_that_is_dead_as_a_whole_stays() -> None:
+def test_a_layer_that_is_dead_as_a_whole_starts_anew() -> None:
     net = network()
-    nn.init.constant_(convolution(net, 1).bias, -100.0)  # type: ignore[arg-type]
-    before = [p.clone() for p in net.parameters()]
+    dying = convolution(net, 1)
+    nn.init.constant_(dying.bias, -100.0)  # type: ignore[arg-type]
+    expected = net(batch())
     dead = found(net)
     assert dead[1].all()
     revive([net], [torch.zeros(8, dtype=torch.bool), dead[1], dead[2] & False], torch.Generator())
-    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+    torch.testing.assert_close(net(batch()), expected, rtol=1e-5, atol=1e-6)
+    assert not found(net)[1].all()
+    assert dying.weight.std().item() == pytest.approx((2 / 72) ** 0.5, rel=0.15)  # Kaiming
+    net(batch()).square().sum().backward()
+    gradient = convolution(net, 2).weight.grad
+    assert gradient is not None
+    assert gradient.any()
+
+
+def test_the_end_of_a_block_that_another_convolution_follows() -> None:
+    """CBDNet's lowest block, followed by a transposed convolution, all dead."""
+    torch.manual_seed(0)
+    net = CBDNet(width=4, estimator_width=4)
+    nn.init.normal_(net.correction.weight, std=0.1)
+    last = net.bottom[-2]
+    assert isinstance(last, nn.Conv2d)
+    nn.init.constant_(last.bias, -100.0)  # type: ignore[arg-type]
+    x = torch.rand(2, 3, 16, 16)
+    expected = net(x, 0.1)
+    dead = dead_channels(net, lambda: net(x, 0.1))
+    places = chains(net)
+    (where,) = [i for i, place in enumerate(places) if place[2] is net.rise_to_half]
+    assert places[where][0] is last
+    assert dead[where].all()
+    estimator = [i for i, (before, _, _) in enumerate(places) if before in list(net.estimator)]
+    assert len(estimator) == 4
+    assert not any(dead[i].any() for i in estimator), "it did not run"
+    revive([net], dead, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(net(x, 0.1), expected, rtol=1e-4, atol=1e-5)
+    assert not dead_channels(net, lambda: net(x, 0.1))[where].all()
+    net(x, 0.1).square().sum().backward()
+    assert net.rise_to_half.weight.grad is not None
+    assert net.rise_to_half.weight.grad.any()
 
 
 @pytest.mark.parametrize("bias", [True, False])
