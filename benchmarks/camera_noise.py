@@ -20,13 +20,14 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from measuring import show
+from measuring import page, show
 from torch import Tensor
 
 from pnp_priors import registry
 from pnp_priors.benchmark.camera import GAMMA, QUALITY, READ, SHOT, ranges, shoot
 from pnp_priors.benchmark.data import centre, evaluation_files, load_image
 from pnp_priors.benchmark.metrics import psnr
+from pnp_priors.benchmark.report import write_atomically
 from pnp_priors.errors import InputError, exit_code
 from pnp_priors.priors.base import Prior
 from pnp_priors.training.camera import Ranges
@@ -99,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prior", default="cbdnet", help="name or card (default cbdnet)")
     parser.add_argument("--against", default="ffdnet-color", help="name or card")
     parser.add_argument("--set", default="CBSD68", help="evaluation set (default CBSD68)")
+    parser.add_argument("--out", type=Path, help="write the table to this Markdown file, too")
     parser.add_argument("--limit", type=int, help="first so many images only")
     parser.add_argument("--crop", type=int, help="side of the middle square, else whole images")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch (default 1)")
@@ -137,15 +139,18 @@ def _table(options: argparse.Namespace) -> None:
         )
     where = f"{options.set}, {len(clean)} images"
     where += f", the middle {options.crop}×{options.crop} pixels" if options.crop else ""
-    show(
-        f"Photographs of {where}: PSNR in dB",
-        (
-            *("shot+read noise", "photo", f"{names[1]}, one σ", "σ", "σ per image", names[0]),
-            *("gain", "gain over σ per image", "estimate/truth"),
-        ),
-        rows,
-        "output clipped to [0, 1]; means of the images' PSNR over all channels",
+    title = f"Photographs of {where}: PSNR in dB"
+    columns = (
+        *("shot+read noise", "photo", f"{names[1]}, one σ", "σ", "σ per image", names[0]),
+        *("gain", "gain over σ per image", "estimate/truth"),
     )
+    note = "Output clipped to [0, 1]; means of the images' PSNR over all channels"
+    show(title, columns, rows, note)
+    if options.out is not None:
+        command = f"python benchmarks/camera_noise.py --data DIR --set {options.set}"
+        for option, value in {"--limit": options.limit, "--crop": options.crop}.items():
+            command += f" {option} {value}" if value else ""
+        write_atomically(options.out, page(title, command, columns, rows, note))
 
 
 if __name__ == "__main__":

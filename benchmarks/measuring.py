@@ -88,3 +88,12 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def page(
+    title: str, command: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str
+) -> str:
+    """The same table as a Markdown page that says which command wrote it."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"# {title}\n\nWritten by `{command}`. {note}.\n\n{table}\n"

@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
-from measuring import show
+from measuring import page, show
 from skimage.data import brick
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from pnp_priors import registry
 from pnp_priors.benchmark.data import centre
 from pnp_priors.benchmark.metrics import psnr
 from pnp_priors.benchmark.noise import add_noise
+from pnp_priors.benchmark.report import write_atomically
 from pnp_priors.errors import exit_code
 from pnp_priors.priors.base import Prior
 
@@ -71,13 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; errors of the package are one line and exit code 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--base", default="ffdnet-gray", help="a gray prior (default ffdnet-gray)")
+    parser.add_argument("--out", type=Path, help="write the table to this Markdown file, too")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch (default 1)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    return exit_code(lambda: _table(options.base))
+    return exit_code(lambda: _table(options.base, options.out))
 
 
-def _table(base: str) -> None:
+def _table(base: str, out: Path | None) -> None:
     priors = {base: registry.load(base), "nn3d": registry.load("nn3d", base=base)}
     rows = []
     for name, clean in images().items():
@@ -85,12 +88,13 @@ def _table(base: str) -> None:
             found = measure(priors, clean, sigma, name)
             gain = found["nn3d"] - found[base]
             rows.append([name, f"{sigma:g}", *(f"{v:.2f}" for v in found.values()), f"{gain:+.2f}"])
-    show(
-        f"Structure that repeats, {SIDE}×{SIDE} pixels: PSNR in dB",
-        ("image", "σ", *priors, "gain"),
-        rows,
-        "white Gaussian noise, not clipped; output clipped to [0, 1]",
-    )
+    title = f"Structure that repeats, {SIDE}×{SIDE} pixels: PSNR in dB"
+    columns = ("image", "σ", *priors, "gain")
+    note = "White Gaussian noise, not clipped; output clipped to [0, 1]"
+    show(title, columns, rows, note)
+    if out is not None:
+        command = f"python benchmarks/repeated_structure.py --base {base} --out {out}"
+        write_atomically(out, page(title, command, columns, rows, note))
 
 
 if __name__ == "__main__":

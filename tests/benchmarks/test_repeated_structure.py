@@ -53,13 +53,23 @@ def test_all_see_the_same_noise(script: ModuleType) -> None:
 
 
 def test_the_table_names_both_and_the_gain(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(script, "LEVELS", (25.0,))
     monkeypatch.setattr(script, "images", lambda: {"facade": script.facade(48)})
-    assert script.main(["--base", "trd-5x5-s25"]) == 0
+    page = tmp_path / "page.md"
+    assert script.main(["--base", "trd-5x5-s25", "--out", str(page)]) == 0
     printed = capsys.readouterr().out
     assert "trd-5x5-s25" in printed
     assert "nn3d" in printed
+    *_, head, rule, row = page.read_text(encoding="utf-8").splitlines()
+    assert head == "| image | σ | trd-5x5-s25 | nn3d | gain |"
+    assert rule == "| --- | --- | --- | --- | --- |"
+    name, sigma, base, ours, gain = row.strip("| ").split(" | ")
+    assert (name, sigma) == ("facade", "25")
+    assert float(gain) == pytest.approx(float(ours) - float(base), abs=0.011)
     assert script.main(["--base", "dncnn-7"]) == 2
     assert "dncnn-7" in capsys.readouterr().err
