@@ -43,6 +43,10 @@ class BlindPriorWarning(UserWarning):
     """A solver is built around a prior that ignores sigma; not an error, it runs."""
 
 
+class DivergenceWarning(UserWarning):
+    """A solver's iterates diverged; the result is the last good one."""
+
+
 class MissingFileError(PnpPriorsError, FileNotFoundError):
     """A file or folder that should exist and does not."""
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from pnp_priors.errors import InputError, MissingFileError
+from pnp_priors import codecs
+from pnp_priors.atomic import whole
+from pnp_priors.codecs import TIFF, Metadata, Stored
+from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError
 
-TIFF = frozenset({".tif", ".tiff"})
+__all__ = ["SUFFIXES", "TIFF", "Image", "Metadata", "Scale", "is_image", "read", "read_pages"]
+__all__ += ["to_stored", "to_unit", "whole", "write", "write_pages"]
+
+#: which stored value becomes 1: the largest of the integer type (1 for float files), the largest
+#: of this image, or a number such as 4095 for a 12-bit camera
+Scale = Literal["type", "max"] | float
+
 #: file name endings that :func:`read` takes
-SUFFIXES = TIFF | {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+SUFFIXES = frozenset(codecs.ENCODERS)
 #: pixel types that each kind of file can hold; the first one serves what it cannot hold
-_HOLDS = {".png": ("uint8", "uint16"), ".tif": ("uint8", "uint16", "float32")}
+_HOLDS = {".png": ("uint8", "uint16"), **dict.fromkeys(TIFF, ("uint8", "uint16", "float32"))}
 _EIGHT_BIT = ("uint8",)
+_NO_ALPHA = frozenset({".jpg", ".jpeg", ".bmp"})
+#: noise goes a little beyond [0, 1]; what goes beyond this is in other units
+_LOWEST, _HIGHEST = -1.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -29,24 +39,29 @@ class Image:
         files; float TIFF may go a little beyond, as noise does.
     :param dtype: pixel type of the file: ``uint8``, ``uint16`` or ``float32``.
     :param alpha: opacity ``[H, W]`` in the file's own type; restoration leaves it as it is.
-    :param metadata: EXIF and ICC profile as Pillow's ``save`` takes them (8-bit files).
+    :param metadata: EXIF with the orientation, colour profile, resolution and the like.
+    :param white: the stored value that is 1 in ``pixels``; None: the largest of an integer type,
+        1 for float files.
     """
 
     pixels: np.ndarray
     dtype: str = "uint8"
     alpha: np.ndarray | None = None
-    metadata: dict[str, bytes] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=Metadata)
+    white: float | None = None
 
     def with_pixels(self, pixels: np.ndarray) -> Image:
-        """The same kind of file with other pixels ``[C, H, W]`` of the same size.
+        """The same kind of file with other pixels ``[C, H, W]``.
 
-        :raises InputError: another height or width than the opacity has.
+        Opacity is resized with them (bicubic); a colour profile stays only where gray stays gray
+        and colour colour.
         """
-        if pixels.shape[-2:] != self.pixels.shape[-2:]:
-            raise InputError(
-                f"expected {list(self.pixels.shape[-2:])} pixels, got {list(pixels.shape[-2:])}"
-            )
-        return Image(pixels, self.dtype, self.alpha, self.metadata)
+        alpha, metadata = self.alpha, self.metadata
+        if alpha is not None and pixels.shape[-2:] != alpha.shape:
+            alpha = _resized(alpha, pixels.shape[-2], pixels.shape[-1])
+        if len(pixels) != len(self.pixels):
+            metadata = replace(metadata, icc=b"")
+        return replace(self, pixels=pixels, alpha=alpha, metadata=metadata)
 
 
 def is_image(path: Path) -> bool:
@@ -54,29 +69,42 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read(path: Path) -> Image:
+def read(path: Path, scale: Scale = "type") -> Image:
     """Read a PNG, JPEG, TIFF (8 and 16 bit, float), BMP or WEBP file.
 
     Gray files give one channel, colour files three (palettes are resolved); opacity is kept apart.
     Pixels stay in the order in which they are stored: a blur kernel was measured in that order, so
     an EXIF orientation is carried along, not applied.
 
+    :param scale: which stored value becomes 1, see :data:`Scale`.
     :raises MissingFileError: there is no such file.
-    :raises InputError: not an image of these kinds, several pages, or values that are not finite.
+    :raises InputError: not an image of these kinds, several pages, values that are not finite or
+        far outside [0, 1], or more pixels than ``PNP_PRIORS_MAX_PIXELS`` (500 million if not set).
     """
-    suffix = path.suffix.lower()
+    pages = read_pages(path, scale)
+    if len(pages) != 1:
+        raise InputError(f"{path}: it has {len(pages)} pages, expected one")
+    return pages[0]
+
+
+def read_pages(path: Path, scale: Scale = "type") -> list[Image]:
+    """Read a file as :func:`read` does; a TIFF stack gives an image for each page."""
     if not is_image(path):
         raise InputError(f"{path}: not an image that can be read ({', '.join(sorted(SUFFIXES))})")
     if not path.is_file():
         raise MissingFileError(f"no such file: {path}")
     try:
-        values, metadata = _decode(path, suffix)
+        stored = codecs.decode(path)
+    except PnpPriorsError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: reading it is not permitted") from error
     except Exception as error:
         # What the decoders raise on a damaged file differs between them and their versions, and
         # their messages run over several lines or are empty.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: damaged or not readable as an image ({reason})") from error
-    return _from_stored(values, metadata, str(path))
+    return _from_stored(stored, scale, str(path))
 
 
 def write(path: Path, image: Image) -> None:
@@ -85,106 +113,82 @@ def write(path: Path, image: Image) -> None:
     The file appears whole or not at all: it is written beside its place and then renamed.
 
     :param path: its ending decides the kind of file; folders above it are made.
-    :raises InputError: an unknown ending, or values that are not finite.
+    :raises InputError: an unknown ending, values that are not finite, or an image that this kind
+        of file cannot hold.
     """
+    write_pages(path, [image])
+
+
+def write_pages(path: Path, pages: Sequence[Image]) -> None:
+    """Write images of one size and kind as the pages of a TIFF stack; see :func:`write`."""
     suffix = path.suffix.lower()
     if not is_image(path):
         raise InputError(f"{path}: cannot write this kind of file ({', '.join(sorted(SUFFIXES))})")
-    if not np.isfinite(image.pixels).all():
+    if len(pages) != 1 and suffix not in TIFF:
+        raise InputError(f"{path}: {len(pages)} pages need a TIFF file")
+    if not all(np.isfinite(page.pixels).all() for page in pages):
         raise InputError(f"{path}: refusing to write values that are NaN or infinite")
-    holds = _HOLDS.get(".tif" if suffix in TIFF else suffix, _EIGHT_BIT)
-    dtype = image.dtype if image.dtype in holds else holds[0]
-    values = to_stored(image.pixels, dtype)
-    if image.alpha is not None and suffix not in {".jpg", ".jpeg", ".bmp"}:
-        alpha = to_stored(to_unit(image.alpha), dtype)
-        values = np.concatenate([values, alpha[None]])
-    stored = np.ascontiguousarray(values.transpose(1, 2, 0))
-    whole(path, lambda temporary: _encode(temporary, suffix, stored, image.metadata))
+    holds = _HOLDS.get(suffix, _EIGHT_BIT)
+    first = pages[0]
+    dtype = first.dtype if first.dtype in holds else holds[0]
+    values = np.stack([_channels_last(page, dtype, suffix) for page in pages])
+    stored = Stored(values, first.metadata)
+
+    def encode(temporary: Path) -> None:
+        try:
+            codecs.encode(temporary, stored)
+        except OSError as error:
+            if error.errno is not None:  # the disk, not the image
+                raise
+            raise InputError(f"{path}: cannot be written ({error})") from error
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{path}: cannot be written ({error})") from error
+
+    whole(path, encode)
 
 
-def whole(path: Path, write_to: Callable[[Path], None]) -> None:
-    """Call ``write_to`` with a temporary path in the folder of ``path``, then rename it there.
+def to_stored(pixels: np.ndarray, dtype: str, white: float | None = None) -> np.ndarray:
+    """Values in [0, 1] as ``uint8`` or ``uint16``, clipped and rounded; ``float32`` unclipped.
 
-    Nothing is left behind when ``write_to`` fails.
+    :param white: what 1 becomes; None: the largest value of the type, 1 for float.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".part{path.suffix}")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write_to(temporary)
-        # mkstemp makes private files; an image should be as readable as any other new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def to_stored(pixels: np.ndarray, dtype: str) -> np.ndarray:
-    """Values in [0, 1] as ``uint8`` or ``uint16``, clipped and rounded; ``float32`` as they are."""
     if dtype == "float32":
-        return pixels.astype(np.float32)
+        return pixels.astype(np.float32) if white is None else np.float32(white) * pixels
     top = np.iinfo(dtype).max
-    return np.rint(np.clip(pixels, 0, 1) * np.float64(top)).astype(dtype)
+    scaled = pixels * np.float32(top if white is None else white)
+    np.clip(scaled, 0, top, out=scaled)
+    return np.rint(scaled, out=scaled).astype(dtype)
 
 
-def to_unit(values: np.ndarray) -> np.ndarray:
-    """Stored values as float32: integers divided by the largest one, floats as they are."""
-    if np.issubdtype(values.dtype, np.integer):
-        return (values / np.float64(np.iinfo(values.dtype).max)).astype(np.float32)
-    return values.astype(np.float32)
+def to_unit(values: np.ndarray, white: float | None = None) -> np.ndarray:
+    """Stored values as float32, divided by ``white``; None: the largest value of an integer type,
+    and floats as they are.
+    """
+    if white is None and np.issubdtype(values.dtype, np.integer):
+        white = np.iinfo(values.dtype).max
+    if white is None:
+        return values.astype(np.float32)
+    return np.divide(values, np.float32(white), dtype=np.float32)
 
 
-def _decode(path: Path, suffix: str) -> tuple[np.ndarray, dict[str, bytes]]:
-    """Stored values, ``[H, W]`` or ``[H, W, channels]``, and metadata."""
-    if suffix in TIFF:
-        import tifffile
+def _channels_last(image: Image, dtype: str, suffix: str) -> np.ndarray:
+    values = to_stored(image.pixels, dtype, image.white if dtype == image.dtype else None)
+    if image.alpha is not None and suffix not in _NO_ALPHA:
+        values = np.concatenate([values, to_stored(to_unit(image.alpha), dtype)[None]])
+    return values.transpose(1, 2, 0)
 
-        with tifffile.TiffFile(path) as file:
-            if len(file.pages) != 1:
-                raise ValueError(f"it has {len(file.pages)} pages, expected one")
-            page = file.pages.first
-            values = page.asarray()
-            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-                values = np.iinfo(values.dtype).max - values
-            elif page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-                raise ValueError("palette TIFF; convert it to gray or RGB")
-            if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and values.ndim == 3:
-                values = values.transpose(1, 2, 0)
-        return values, {}
 
-    content = path.read_bytes()
-    if suffix == ".png" and len(content) > 24 and content[24] == 16:
-        # Byte 24 is the bit depth; Pillow would cut 16-bit colour to 8.
-        import imagecodecs
-
-        return imagecodecs.png_decode(content), {}
-
-    from io import BytesIO
-
+def _resized(alpha: np.ndarray, height: int, width: int) -> np.ndarray:
     from PIL import Image as Pillow
 
-    with Pillow.open(BytesIO(content)) as file:
-        if getattr(file, "n_frames", 1) != 1:
-            raise ValueError(f"it has {file.n_frames} frames, expected one")  # type: ignore[attr-defined]
-        metadata = {key: file.info[key] for key in ("icc_profile", "exif") if file.info.get(key)}
-        opaque = "transparency" not in file.info and file.mode not in {"LA", "PA", "RGBA"}
-        if file.mode in {"1", "L", "LA"}:
-            mode = "L" if opaque else "LA"
-        elif file.mode in {"P", "PA", "RGB", "RGBA", "YCbCr"}:
-            mode = "RGB" if opaque else "RGBA"
-        else:
-            raise ValueError(f"colour mode {file.mode}; convert it to gray or RGB")
-        return np.asarray(file.convert(mode)), metadata
+    plane = Pillow.fromarray(to_unit(alpha)).resize((width, height), Pillow.Resampling.BICUBIC)
+    return to_stored(np.asarray(plane), alpha.dtype.name)
 
 
-def _from_stored(values: np.ndarray, metadata: dict[str, bytes], name: str) -> Image:
-    if values.ndim == 2:
-        values = values[..., None]
-    if values.ndim != 3 or values.shape[-1] not in {1, 2, 3, 4} or 0 in values.shape:
-        raise InputError(f"{name}: expected a gray or RGB image, got values {list(values.shape)}")
+def _from_stored(stored: Stored, scale: Scale, name: str) -> list[Image]:
+    values = stored.values
+    if values.shape[-1] not in {1, 2, 3, 4}:
+        raise InputError(f"{name}: expected a gray or RGB image, got {values.shape[-1]} channels")
     if values.dtype == np.bool_:
         values = values.astype(np.uint8) * np.uint8(255)
     if np.issubdtype(values.dtype, np.floating):
@@ -194,46 +198,33 @@ def _from_stored(values: np.ndarray, metadata: dict[str, bytes], name: str) -> I
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise InputError(f"{name}: {bad} of its values are NaN or infinite")
-    if values.dtype == np.float32 and (values.min() < -1 or values.max() > 2):
-        low, high = float(values.min()), float(values.max())
-        raise InputError(f"{name}: float images are in [0, 1], this one in [{low:g}, {high:g}]")
-    channels = values.shape[-1]
-    colours = 1 if channels <= 2 else 3
-    pixels = np.ascontiguousarray(to_unit(values[..., :colours]).transpose(2, 0, 1))
-    alpha = values[..., colours].copy() if channels > colours else None
-    return Image(pixels, values.dtype.name, alpha, metadata)
-
-
-def _encode(path: Path, suffix: str, stored: np.ndarray, metadata: dict[str, bytes]) -> None:
-    """Write ``[H, W, channels]`` values."""
-    channels = stored.shape[-1]
-    squeezed = stored[..., 0] if channels == 1 else stored
-    if suffix in TIFF:
-        import tifffile
-
-        tifffile.imwrite(
-            path,
-            squeezed,
-            photometric="minisblack" if channels <= 2 else "rgb",
-            planarconfig="contig" if channels > 1 else None,
-            extrasamples=["unassalpha"] if channels in {2, 4} else None,
-            compression="zlib",
+    colours = 1 if values.shape[-1] <= 2 else 3
+    white = _white(values[..., :colours], scale, name)
+    return [
+        Image(
+            np.ascontiguousarray(to_unit(page[..., :colours], white).transpose(2, 0, 1)),
+            values.dtype.name,
+            page[..., colours].copy() if values.shape[-1] > colours else None,
+            stored.metadata,
+            white,
         )
-        return
-    if stored.dtype == np.uint16:
-        import imagecodecs
+        for page in values
+    ]
 
-        path.write_bytes(imagecodecs.png_encode(squeezed))
-        return
 
-    from PIL import Image as Pillow
-
-    options: dict[str, Any] = dict(metadata)
-    if suffix in {".jpg", ".jpeg"}:
-        # A restored photo should not lose its new detail to the file it is stored in.
-        options |= {"quality": 97, "subsampling": 0}
-    elif suffix == ".webp":
-        options["lossless"] = True
-    elif suffix == ".bmp":
-        options = {}
-    Pillow.fromarray(squeezed).save(path, **options)
+def _white(values: np.ndarray, scale: Scale, name: str) -> float | None:
+    low, high = float(values.min()), float(values.max())
+    if scale == "max":
+        return high if high > 0 else None
+    white = None if scale == "type" else float(scale)
+    if white is not None and not white > 0:
+        raise InputError(f"scale: expected type, max or a number above 0, got {scale!r}")
+    unit = 1.0 if values.dtype == np.float32 else float(np.iinfo(values.dtype).max)
+    if low < _LOWEST * (white or unit) or high > _HIGHEST * (white or unit):
+        if white is not None:
+            raise InputError(f"{name}: values in [{low:g}, {high:g}] do not fit scale: {white:g}")
+        raise InputError(
+            f"{name}: float images are in [0, 1], this one in [{low:g}, {high:g}]; "
+            "say which value is white with scale: NUMBER, or scale: max"
+        )
+    return white

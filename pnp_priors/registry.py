@@ -134,6 +134,7 @@ def load(
         from pnp_priors.priors.equivariant import Equivariant
 
         prior = Equivariant(prior)
+    prior.name = card.name
     return prior.to(device=device, dtype=dtype).eval()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,17 +30,21 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}{where}: not readable as YAML") from error
 
 
-def parse_as(model: type[Model], content: Any, where: str) -> Model:
+def parse_as(model: type[Model], content: Any, where: str | Callable[[str], str]) -> Model:
     """Check ``content`` against ``model``.
 
+    :param where: that comes from, or what tells it of a dotted key.
     :raises ConfigError: one line: where, the key, what is wrong and what was given.
     """
     if not isinstance(content, dict):
-        raise ConfigError(f"{where}: expected keys and values, got {type(content).__name__}")
+        place = where if isinstance(where, str) else where("")
+        raise ConfigError(f"{place}: expected keys and values, got {type(content).__name__}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {describe(error, model)}") from None
+        key = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+        place = where if isinstance(where, str) else where(key)
+        raise ConfigError(f"{place}: {describe(error, model)}") from None
 
 
 def read_yaml_as(model: type[Model], path: Path) -> Model:

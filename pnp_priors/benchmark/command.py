@@ -87,15 +87,23 @@ def deblocking(
         list[float] | None,
         typer.Option("--quality", help="JPEG quality, 1 to 100; repeatable."),
     ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A solver around a prior for noise: hqs; hqs-preset, admm-preset, drs-preset: as "
+            "tuned for the prior; repeatable. Not given: one pass of a prior for JPEG."
+        ),
+    ] = None,
     data: DataFolder = None,
     limit: Limit = None,
     json: Json = None,
     card: ToCard = False,
     device: Device = "cpu",
 ) -> None:
-    """Remove the artefacts of JPEG, by priors trained for it, from gray images."""
-    setting = Setting("deblocking", dataset)
-    _measure([setting], names, quality, data, limit, json, card, device)
+    """Remove the artefacts of JPEG from gray images."""
+    methods: list[str | None] = [*dict.fromkeys(method or [])] or [None]
+    settings = [Setting("deblocking", dataset, how) for how in methods]
+    _measure(settings, names, quality, data, limit, json, card, device)
 
 
 @app.command("super-resolution")

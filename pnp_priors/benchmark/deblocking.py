@@ -1,8 +1,9 @@
 """JPEG deblocking of gray images.
 
 Images are encoded in memory as gray files by Pillow's encoder at quality q and decoded; a prior
-for JPEG gets the decoded image and, where it takes one, the file's quantisation table. Its output
-is clipped, not rounded.
+for JPEG gets the decoded image and, where it takes one, the file's quantisation table. A prior for
+noise is used by a method: a solver with the quantisation intervals as the data term
+(:mod:`pnp_priors.solvers.deblocking`). The output is clipped, not rounded.
 
 ``classic5``
     Gray images, as their files are.
@@ -31,11 +32,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pnp_priors.benchmark import presets
 from pnp_priors.benchmark.data import as_tensor, evaluation_files, load_luma
 from pnp_priors.benchmark.metrics import SCORING, Score, score
 from pnp_priors.benchmark.tasks import Setting, known
 from pnp_priors.errors import InputError
+from pnp_priors.physics.jpeg_file import from_pixels
 from pnp_priors.priors.base import Prior
+from pnp_priors.solvers.deblocking import deblock, quantisation_noise
+from pnp_priors.solvers.presets import Tuned, default
 from pnp_priors.training.data import read_image
 
 
@@ -74,10 +79,26 @@ SETS = {
 }
 
 
+def _default(prior: Prior, noise: float) -> Tuned:
+    return default("jpeg-deblocking", "hqs", noise)
+
+
+def _preset(method: str) -> Callable[[Prior, float], Tuned]:
+    return lambda prior, noise: presets.tuned("jpeg-deblocking", prior, method, noise)
+
+
+#: what a solver is built of, for a prior and the noise of quantisation; no method: one pass
+METHODS: dict[str, Callable[[Prior, float], Tuned]] = {
+    "hqs": _default,
+    **{method: _preset(method) for method in presets.METHODS},
+}
+
+
 def protocol(setting: Setting) -> str:
     """How it is measured, in one sentence."""
     words = SETS[setting.dataset].words
-    return f"{words}; gray JPEG by Pillow's encoder at quality q; {SCORING}"
+    how = "" if setting.method is None else f"{setting.method}: quantisation intervals as data; "
+    return f"{words}; gray JPEG by Pillow's encoder at quality q; {how}{SCORING}"
 
 
 def channels(setting: Setting) -> int:
@@ -87,7 +108,7 @@ def channels(setting: Setting) -> int:
 
 def skill(setting: Setting) -> str:
     """The task that a prior's card must name."""
-    return "jpeg"
+    return "jpeg" if setting.method is None else "gaussian"
 
 
 def check(setting: Setting, level: float) -> None:
@@ -97,6 +118,8 @@ def check(setting: Setting, level: float) -> None:
     :raises InputError: an impossible quality.
     """
     known("deblocking set", setting.dataset, SETS)
+    if setting.method is not None:
+        known("deblocking method", setting.method, METHODS)
     if level != int(level) or not 1 <= level <= 100:
         raise InputError(f"--quality is a whole number from 1 to 100, got {level:g}")
 
@@ -128,14 +151,31 @@ def solve(
 ) -> Score:
     """Compress one image, restore it and score the result.
 
-    :param prior: for JPEG, in eval mode, on ``device``.
+    :param prior: for JPEG, or with a method for noise; in eval mode, on ``device``.
     :param level: the quality.
     """
     gray = SETS[setting.dataset].read(problem)
     decoded, table = compress(gray, int(level))
     y = as_tensor(decoded)
-    if prior.takes_table:
+    if setting.method is not None:
+        restored = _solve(y, table, prior, METHODS[setting.method], device)
+    elif prior.takes_table:
         restored = prior(y.to(device), table=table.to(device))
     else:
         restored = prior(y.to(device))
     return score(problem.name, y, restored.cpu(), as_tensor(gray))
+
+
+def _solve(
+    decoded: Tensor,
+    table: Tensor,
+    prior: Prior,
+    method: Callable[[Prior, float], Tuned],
+    device: str,
+) -> Tensor:
+    file = from_pixels(decoded[0], [table])
+    physics = file.physics(device)
+    y = file.measurements(physics)
+    tuned = method(prior, quantisation_noise(y, physics))
+    assert tuned.width is not None
+    return deblock(y, physics, prior, tuned.schedule, tuned.solver, tuned.width)

@@ -25,6 +25,7 @@ from deepinv.optim import BaseOptim
 from deepinv.physics import BlurFFT
 from torch import Tensor
 
+from pnp_priors.benchmark import presets
 from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels
 from pnp_priors.benchmark.metrics import SCORING, Score, score
 from pnp_priors.benchmark.noise import add_noise
@@ -83,11 +84,22 @@ def _r_denoise(prior: Denoiser, noise: float) -> BaseOptim:
     return r_denoise(prior, noise)
 
 
+def _preset(method: str) -> Callable[[Denoiser, float], BaseOptim]:
+    """A solver with the parameters that were tuned for the prior."""
+
+    def make(prior: Denoiser, noise: float) -> BaseOptim:
+        chosen = presets.tuned("deconvolution", prior, method, noise)
+        return solver(chosen.solver, prior, chosen.schedule)
+
+    return make
+
+
 #: solver of a prior for one noise level in [0, 1], called as ``solver(y, physics)``
 METHODS: dict[str, Callable[[Denoiser, float], BaseOptim]] = {
     "hqs": _hqs_dpir,
     "hqs-genericdp": _hqs_genericdp,
     "r-denoise": _r_denoise,
+    **{method: _preset(method) for method in presets.METHODS},
 }
 
 

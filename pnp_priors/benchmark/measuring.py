@@ -46,6 +46,8 @@ PROTOCOL_VERSIONS: dict[Task, int] = {
     "super-resolution": 1,
     "deconvolution": 1,
 }
+#: likewise, of one way to use a prior alone
+METHOD_VERSIONS: dict[tuple[Task, str | None], int] = {("super-resolution", "hqs"): 2}
 
 
 def bench(task: Task) -> Bench:

@@ -9,7 +9,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pnp_priors import registry
-from pnp_priors.benchmark.measuring import PROTOCOL_VERSIONS, bench, suits, trained_levels
+from pnp_priors.benchmark.measuring import (
+    METHOD_VERSIONS,
+    PROTOCOL_VERSIONS,
+    bench,
+    suits,
+    trained_levels,
+)
 from pnp_priors.benchmark.tasks import Setting, Task
 from pnp_priors.card import Card
 from pnp_priors.errors import ConfigError, PnpPriorsError
@@ -93,7 +99,8 @@ class Job:
     @property
     def protocol(self) -> int:
         """Version of the protocol."""
-        return PROTOCOL_VERSIONS[self.setting.task]
+        task = self.setting.task
+        return METHOD_VERSIONS.get((task, self.setting.method), PROTOCOL_VERSIONS[task])
 
 
 def jobs(plan: Plan, limit: int | None = None) -> list[Job]:

@@ -21,8 +21,8 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
     :param image: ``[..., H, W]`` floating point.
     :returns: ``[..., height, width]``.
     """
-    rows = _weights(image.shape[-2], height).to(image)
-    columns = _weights(image.shape[-1], width).to(image)
+    rows = weights(image.shape[-2], height).to(image)
+    columns = weights(image.shape[-1], width).to(image)
     # Autocast would compute in bfloat16, which is coarser than 8 bits.
     with torch.autocast(image.device.type, enabled=False):
         return rows @ (image @ columns.T)
@@ -50,7 +50,7 @@ def simulate(clean: Tensor, scale: int) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _weights(inputs: int, outputs: int) -> Tensor:
+def weights(inputs: int, outputs: int) -> Tensor:
     """What each output takes of each input: ``[outputs, inputs]``, rows of sum 1, float64."""
     factor = inputs / outputs
     stretch = max(factor, 1.0)

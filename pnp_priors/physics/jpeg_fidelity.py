@@ -25,6 +25,9 @@ from pnp_priors.physics.jpeg_planes import (
     to_rgb,
 )
 
+#: of the quantisation intervals, in steps, unless asked: all of them, but for their very ends
+WIDTH = 0.998
+
 #: iterations on incomplete blocks at most, and how far, in steps, they may be from their box
 _ITERATIONS, _TOLERANCE = 500, 2.5e-4
 
@@ -50,7 +53,7 @@ class QuantisationInterval(DataFidelity):
     :raises InputError: another width.
     """
 
-    def __init__(self, width: float = 0.998) -> None:
+    def __init__(self, width: float = WIDTH) -> None:
         super().__init__()
         if not 0 < width <= 1:
             raise InputError(f"width is above 0 and at most 1 (quantisation steps), got {width!r}")

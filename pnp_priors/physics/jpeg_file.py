@@ -7,6 +7,7 @@ clipped: see :attr:`JPEGFile.exact`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +28,7 @@ from pnp_priors.physics.jpeg import (
     starts_with_luminance,
 )
 from pnp_priors.physics.jpeg_physics import JPEG
-from pnp_priors.physics.jpeg_planes import SUBSAMPLINGS, Plane
+from pnp_priors.physics.jpeg_planes import SUBSAMPLINGS, Plane, subsampling_factors, to_planes
 
 #: levels of a decoded plane, the middle of chrominance and of the encoder's level shift
 _MIDDLE = 128
@@ -82,6 +83,30 @@ def read_file(path: str | Path, exact: bool | None = None) -> JPEGFile:
     indices = _stored(library, path, layout) if library else _recovered(pixels, layout)
     size = layout.planes[0].size
     return JPEGFile(size, layout.subsampling, layout.tables, indices, exact=library is not None)
+
+
+def from_pixels(image: Tensor, tables: Sequence[Tensor], subsampling: str = "4:2:0") -> JPEGFile:
+    """What a file stored, of its decoded pixels; :attr:`JPEGFile.exact` is False.
+
+    :param image: gray or RGB as decoded, ``[1 or 3, H, W]`` in [0, 1], the block grid's corner at
+        the upper left.
+    :param tables: quantisation steps ``[8, 8]`` of each plane, on 0..255.
+    :param subsampling: of colour.
+    :raises InputError: another subsampling, or not a table per plane.
+    """
+    channels, *size = image.shape
+    if len(tables) != channels:
+        raise InputError(f"{channels} channels need {channels} tables, got {len(tables)}")
+    name = subsampling if channels == 3 else "4:4:4"
+    factors = [(1, 1), *[subsampling_factors(name)] * (channels - 1)]
+    planes = [Plane((size[0], size[1]), factor) for factor in factors]
+    layout = _Layout(name, torch.stack(list(tables)).cpu().float(), planes)
+    levels = image.detach().double().cpu()[None]
+    split = to_planes(levels) if channels == 3 else levels
+    pixels = 255 * split[0].permute(1, 2, 0).numpy()
+    pixels[..., 1:] += _MIDDLE
+    indices = _recovered(pixels, layout)
+    return JPEGFile((size[0], size[1]), name, layout.tables, indices, exact=False)
 
 
 @dataclass(frozen=True)

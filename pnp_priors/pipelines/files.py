@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from pnp_priors.errors import ConfigError, MissingFileError, UnknownNameError
-from pnp_priors.pipelines.schema import PATHS, TASKS, Deconvolution
+from pnp_priors.pipelines.schema import PATHS, TASKS
+from pnp_priors.pipelines.settings import Pipeline
 from pnp_priors.schema import parse_as, read_yaml
 
 _PACKAGED = Path(__file__).parent
@@ -28,7 +29,7 @@ def available() -> list[str]:
 
 
 def find(name_or_path: str | Path) -> Path:
-    """A shipped pipeline by its name, or a YAML file by its path.
+    """A shipped pipeline by its name or its task's, or a YAML file by its path.
 
     :raises UnknownNameError: lists the shipped pipelines.
     :raises MissingFileError: no such YAML file.
@@ -38,12 +39,13 @@ def find(name_or_path: str | Path) -> Path:
         if not path.is_file():
             raise MissingFileError(f"no such file: {path}")
         return path
-    if str(name_or_path) not in available():
+    name = str(name_or_path).replace("-", "_")
+    if name not in available():
         raise UnknownNameError("pipeline", str(name_or_path), available())
-    return folder() / f"{name_or_path}.yaml"
+    return folder() / f"{name}.yaml"
 
 
-def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Deconvolution:
+def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipeline:
     """Read and check a pipeline; the paths in the result are absolute.
 
     :param overrides: values by dotted key, ``{"solver.iterations": 20}``. Paths among them are
@@ -51,21 +53,25 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Deconvolutio
     :raises ConfigError: one line with the file (or ``--set``) and the key.
     """
     content = read_yaml(path)
-    where = str(path)
-    if isinstance(content, dict):
-        for key in PATHS:
-            _change(content, key, lambda value: _absolute(value, path.parent))
-        for key, value in (overrides or {}).items():
-            given = _absolute(value, Path.cwd()) if key in PATHS else value
-            _set(content, key, given)
-        if overrides:
-            where = f"{path} with {', '.join(f'{k}={v}' for k, v in overrides.items())}"
-        task = content.get("task")
-        if not isinstance(task, str) or task not in TASKS:
-            known = ", ".join(sorted(TASKS))
-            raise ConfigError(f"{where}: task: expected one of {known} (got {task!r})")
-        return parse_as(TASKS[task], content, where)
-    return parse_as(Deconvolution, content, where)
+    settings = dict(overrides or {})
+
+    def where(key: str) -> str:
+        for given, value in settings.items():
+            if f"{key}.".startswith(f"{given}."):
+                return f"--set {given}={value}"
+        return str(path)
+
+    if not isinstance(content, dict):
+        return parse_as(Pipeline, content, where)
+    for key in PATHS:
+        _change(content, key, lambda value: _absolute(value, path.parent))
+    for key, value in settings.items():
+        _set(content, key, _absolute(value, Path.cwd()) if key in PATHS else value)
+    task = content.get("task")
+    if not isinstance(task, str) or task not in TASKS:
+        known = ", ".join(sorted(TASKS))
+        raise ConfigError(f"{where('task')}: task: expected one of {known} (got {task!r})")
+    return parse_as(TASKS[task], content, where)
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:

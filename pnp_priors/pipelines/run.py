@@ -1,194 +1,224 @@
-"""Restores files and folders with a pipeline, and the bundled example with measurements."""
+"""Restores files with a pipeline, one after the other or in batches of equal size."""
 
 from __future__ import annotations
 
+import errno
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pnp_priors import images
-from pnp_priors.errors import ConfigError, InputError, MissingFileError, PnpPriorsError
+from pnp_priors.errors import InputError, PnpPriorsError
+from pnp_priors.images import Image
+from pnp_priors.pipelines.inputs import Job
 
 if TYPE_CHECKING:
-    import torch
+    from pnp_priors.pipelines.restorer import Restorer, Used
 
-    from pnp_priors.pipelines.build import Progress, Restorer
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to restore, and where to."""
-
-    source: Path
-    target: Path
+#: the next file would meet the same, so that going on only wastes time
+_NO_MORE_FILES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+#: what a file may raise without stopping the others; memory that does not suffice is among them
+_FAILURES = (PnpPriorsError, OSError, MemoryError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job; ``noise`` is the noise level that was used."""
+    """What came of a job.
+
+    :param used: how it was restored, one for each page.
+    :param seconds: that restoring took, without reading and writing; of a batch, an equal share.
+    :param before: what was read; large, so a collector of results should not hold on to it.
+    :param after: what was written, before clipping and rounding.
+    """
 
     job: Job
     skipped: bool = False
-    noise: float | None = None
+    used: tuple[Used, ...] = ()
     error: PnpPriorsError | None = None
+    seconds: float = 0.0
+    before: tuple[Image, ...] = field(default=(), repr=False)
+    after: tuple[Image, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
-class ExampleResult:
-    """Files written for an example; PSNR in dB and SSIM before and after, if there is a truth."""
-
-    restored: Path
-    comparison: Path
-    noise: float
-    psnr: tuple[float, float] | None
-    ssim: tuple[float, float] | None
-
-
-def plan(inputs: Iterable[Path], out: Path) -> list[Job]:
-    """What to restore and where to: folders are searched and mirrored below ``out``.
-
-    :param out: a folder; or, for a single input file, also a file name.
-    :raises MissingFileError: an input does not exist.
-    :raises InputError: no images in a folder, two inputs for one output, or an input that would
-        be overwritten.
-    """
-    given = list(inputs)
-    if len(given) == 1 and given[0].is_file() and images.is_image(out) and not out.is_dir():
-        jobs = [Job(given[0], out)]
-    else:
-        if out.is_file():
-            raise InputError(f"{out}: the output must be a folder here, this is a file")
-        jobs = [job for path in given for job in _below(path, out)]
-    sources: dict[Path, Path] = {}
-    for job in jobs:
-        if job.target.resolve() == job.source.resolve():
-            raise InputError(f"{job.source}: the output would overwrite the input; choose another")
-        other = sources.setdefault(job.target.resolve(), job.source)
-        if other != job.source:
-            raise InputError(f"{job.source} and {other} would both be written to {job.target}")
-    return jobs
-
-
-def _below(path: Path, out: Path) -> Iterator[Job]:
-    if path.is_file():
-        yield Job(path, out / path.name)
-        return
-    if not path.is_dir():
-        raise MissingFileError(f"no such file or folder: {path}")
-    inside = out.resolve()
-    found = [
-        file
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-        and images.is_image(file)
-        # Hidden files are no photos, and earlier results no input.
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and (inside == path.resolve() or inside not in file.resolve().parents)
-    ]
-    if not found:
-        raise InputError(f"{path}: no images in this folder")
-    for file in found:
-        yield Job(file, out / file.relative_to(path))
+class _Loaded:
+    job: Job
+    pages: list[Image]
 
 
 def restore_files(
     restorer: Restorer,
     jobs: Iterable[Job],
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Callable[[float], None] | None = None,
+    batch: int = 1,
+    threads: int = 0,
 ) -> Iterator[Done]:
-    """Restore files one by one; a file that cannot be restored does not stop the others.
+    """Restore files; one that cannot be restored does not stop the others.
+
+    What is finished comes first. Order and results do not depend on ``batch`` and ``threads``.
 
     :param overwrite: also restore what has its output already.
-    :param progress: called after each iteration on each file.
+    :param progress: called after each step with the number of files restored in this call; a file
+        that is being restored counts as the part that is done.
+    :param batch: so many photos of one size in a row (pages of a stack too) are restored together,
+        where the task can.
+    :param threads: that read and write files meanwhile; 0: everything in turn. As many files are
+        in memory besides those being restored, read and restored ones each.
+    :raises OSError: the disk is full or cannot be written to.
     """
+    todo = []
     for job in jobs:
-        if job.target.exists() and not overwrite:
+        if job.done and not overwrite:
             yield Done(job, skipped=True)
-            continue
-        try:
-            image = images.read(job.source)
-            noise, restored = _restore(restorer, image, progress)
-            images.write(job.target, restored)
-        except PnpPriorsError as error:
-            yield Done(job, error=_about(job.source, error))
         else:
-            yield Done(job, noise=noise)
+            todo.append(job)
+    finished = 0
+    with _pool(threads) as pool:
+        writing: deque[tuple[Done, Future[None]]] = deque()
+        for group in _groups(_loaded(restorer, todo, pool, threads), batch):
+            for done in _restored(restorer, group, batch, finished, progress):
+                written = pool.submit(_write, done)
+                writing.append((done, written))
+                while len(writing) > threads:
+                    yield _written(*writing.popleft())
+            finished += len(group)
+        while writing:
+            yield _written(*writing.popleft())
 
 
-def _restore(
-    restorer: Restorer, image: images.Image, progress: Progress | None
-) -> tuple[float, images.Image]:
-    noise = restorer.noise_level(image.pixels)
-    pixels = restorer(image.pixels, noise=noise, progress=progress)
-    return noise, image.with_pixels(pixels)
+def _loaded(
+    restorer: Restorer, jobs: Iterable[Job], pool: Executor, ahead: int
+) -> Iterator[_Loaded | Done]:
+    """Files in order, so many read ahead."""
+    scale = restorer.pipeline.scale
+    reading: deque[tuple[Job, Future[list[Image]]]] = deque()
+
+    def oldest() -> _Loaded | Done:
+        job, pages = reading.popleft()
+        try:
+            return _Loaded(job, pages.result())
+        except _FAILURES as error:
+            return Done(job, error=_about(job.source, error))
+
+    for job in jobs:
+        reading.append((job, pool.submit(images.read_pages, job.source, scale)))
+        while len(reading) > ahead:
+            yield oldest()
+    while reading:
+        yield oldest()
 
 
-def _about(path: Path, error: PnpPriorsError) -> PnpPriorsError:
-    """The error with the file's name in front, where it does not have it already."""
-    text = str(error)
-    return error if str(path) in text else InputError(f"{path}: {text}")
+def _groups(files: Iterable[_Loaded | Done], batch: int) -> Iterator[list[_Loaded | Done]]:
+    """Neighbours of one size, together at most ``batch`` pages; others by themselves."""
+    group: list[_Loaded | Done] = []
+    size: Any = None
+    pages = 0
+    for file in files:
+        alike = isinstance(file, _Loaded) and file.pages[0].pixels.shape == size
+        more = len(file.pages) if isinstance(file, _Loaded) else 0
+        if group and not (alike and pages + more <= batch):
+            yield group
+            group, pages = [], 0
+        group.append(file)
+        pages += more
+        size = file.pages[0].pixels.shape if isinstance(file, _Loaded) else None
+    if group:
+        yield group
 
 
-def restore_example(
+def _restored(
     restorer: Restorer,
-    out: Path,
-    progress: Progress | None = None,
-    announce: Callable[[str], None] | None = None,
-) -> ExampleResult:
-    """Restore the pipeline's own example; write the result and a picture that compares.
+    group: list[_Loaded | Done],
+    batch: int,
+    finished: int,
+    progress: Callable[[float], None] | None,
+) -> Iterator[Done]:
+    files = [file for file in group if isinstance(file, _Loaded)]
+    yield from (file for file in group if isinstance(file, Done))
+    if not files:
+        return
+    start = time.perf_counter()
+    pages = [page for file in files for page in file.pages]
+    paths = [file.job.source for file in files for _ in file.pages]
+    results: list[tuple[Image, Used]] = []
+    try:
+        for first in range(0, len(pages), batch):
+            part = slice(first, first + batch)
+            here = len(pages[part])
 
-    :param announce: told what is going on, one line at a time.
-    :raises ConfigError: the pipeline has no example.
-    """
-    from pnp_priors.pipelines.comparison import draw
+            def step(done: int, total: int, first: int = first, here: int = here) -> None:
+                if progress is not None:
+                    share = (first + here * done / total) / len(pages)
+                    progress(finished + len(files) * share)
 
-    example = restorer.pipeline.example
-    if example is None:
-        raise ConfigError("this pipeline has no example: name the files or folders to restore")
-    source = Path(example.blurred)
-    blurred = images.read(source)
-    sharp = images.read(Path(example.sharp)) if example.sharp else None
-    if sharp is not None and sharp.pixels.shape != blurred.pixels.shape:
-        raise InputError(
-            f"{example.sharp}: is {list(sharp.pixels.shape)}, "
-            f"{example.blurred} is {list(blurred.pixels.shape)}"
-        )
-    if announce is not None:
-        announce(f"restoring the example {source}")
-    noise, restored = _restore(restorer, blurred, progress)
-    target = out / "deconvolution_restored.png"
-    images.write(target, restored)
-
-    psnr = ssim = None
-    panels = [("blurred", blurred), ("restored", restored)]
-    if sharp is not None:
-        psnr, ssim = _scores(blurred, restored, sharp)
-        panels = [
-            (f"blurred   {psnr[0]:.2f} dB", blurred),
-            (f"restored   {psnr[1]:.2f} dB", restored),
-            ("original", sharp),
-        ]
-    comparison = out / "deconvolution_comparison.png"
-    picture = draw(
-        [(label, image.pixels) for label, image in panels], restorer.kernel.cpu().numpy()
-    )
-    images.whole(comparison, picture.save)
-    return ExampleResult(target, comparison, noise, psnr, ssim)
+            results += restorer.restore_images(pages[part], paths[part], step)
+    except _FAILURES as error:
+        if len(files) == 1:
+            yield Done(files[0].job, error=_about(files[0].job.source, error))
+            return
+        # One of them is bad, which one shows by itself.
+        for position, file in enumerate(files):
+            yield from _restored(restorer, [file], batch, finished + position, progress)
+        return
+    seconds = (time.perf_counter() - start) / len(files)
+    rest = iter(results)
+    for file in files:
+        own = [next(rest) for _ in file.pages]
+        after, used = tuple(image for image, _ in own), tuple(how for _, how in own)
+        yield Done(file.job, False, used, None, seconds, tuple(file.pages), after)
 
 
-def _scores(
-    before: images.Image, after: images.Image, truth: images.Image
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    import torch
+def _write(done: Done) -> None:
+    if done.after:
+        images.write_pages(done.job.target, done.after)
 
-    from pnp_priors.benchmark.metrics import psnr, ssim
 
-    def tensor(image: images.Image) -> torch.Tensor:
-        # As it is written: clipped and rounded to the file's depth.
-        stored = images.to_stored(image.pixels, image.dtype)
-        return torch.from_numpy(images.to_unit(stored))[None]
+def _written(done: Done, writing: Future[None]) -> Done:
+    try:
+        writing.result()
+    except OSError as error:
+        if error.errno in _NO_MORE_FILES:
+            raise
+        return Done(done.job, error=_about(done.job.target, error))
+    except _FAILURES as error:
+        return Done(done.job, error=_about(done.job.target, error))
+    return done
 
-    first, second, clean = (tensor(image) for image in (before, after, truth))
-    return (psnr(first, clean), psnr(second, clean)), (ssim(first, clean), ssim(second, clean))
+
+def _about(path: Path, error: BaseException) -> PnpPriorsError:
+    """The error in one line with the file's name in front, where it does not have it already."""
+    if isinstance(error, PnpPriorsError):
+        text = str(error)
+        return error if str(path) in text else InputError(f"{path}: {text}")
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(f"{path}: {error.strerror}")
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(f"{path}: restoring it failed ({reason})")
+
+
+class _InTurn(Executor):
+    """Does at once what it is given."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _pool(threads: int) -> Iterator[Executor]:
+    pool = ThreadPoolExecutor(threads) if threads else _InTurn()
+    try:
+        yield pool
+    finally:
+        # What is being written is finished; what waits to be read is not begun.
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,99 +1,48 @@
-"""What a pipeline file may say."""
+"""What a pipeline file may say, by the value of its key ``task``.
+
+The keys of all tasks are in :mod:`pnp_priors.pipelines.settings`, those of each in its module of
+:mod:`pnp_priors.pipelines.schemas`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field, TypeAdapter
 
-
-class Strict(BaseModel):
-    """A wrong key is an error, not a silent default."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-def _noise_level(value: Any) -> float | str:
-    """A standard deviation in (0, 1], a fraction such as ``2.55/255``, or ``auto``."""
-    if value == "auto":
-        return "auto"
-    number = value
-    if isinstance(value, str):
-        upper, slash, lower = value.partition("/")
-        try:
-            number = float(upper) / float(lower) if slash else float(upper)
-        except (ValueError, ZeroDivisionError):
-            number = None
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise ValueError(f"expected a number in 0..1 units or auto, got {value!r}")
-    if number > 1:
-        raise ValueError(
-            f"{number:g} looks like 0..255 units; images are in [0, 1], so write {number:g}/255"
-        )
-    if not number > 0:
-        raise ValueError(f"expected a noise level above 0, got {value!r}")
-    return float(number)
-
-
-class Kernel(Strict):
-    file: str = Field(min_length=1, description="PNG, TIFF, NPY, NPZ or MAT file")
-    key: str | None = Field(default=None, description="which array, where the file holds several")
-
-
-class Noise(Strict):
-    sigma: Annotated[float | Literal["auto"], BeforeValidator(_noise_level)] = Field(
-        default="auto",
-        description="standard deviation in 0..1 units (2.55/255), or auto: estimate it",
-    )
-
-
-class PriorChoice(Strict):
-    name: str = Field(default="genericdp", description="one of `pnp-priors list`")
-    weights: str | None = Field(
-        default=None,
-        min_length=1,
-        description="a DnCNN's or FFDNet's file, as KAIR or deepinv saves it, for that prior",
-    )
-
-
-class Solver(Strict):
-    name: Literal["hqs", "admm", "drs", "pgd", "red"] = "hqs"
-    schedule: Literal["dpir", "genericdp"] = "dpir"
-    iterations: int = Field(default=8, ge=1, le=10_000, strict=True)
-
-
-class Example(Strict):
-    """What is restored when no input is given."""
-
-    blurred: str
-    sharp: str | None = Field(default=None, description="the truth, to measure against")
-
-
-class Deconvolution(Strict):
-    """Removes a known blur from photos. Files are looked for beside the pipeline's file."""
-
-    task: Literal["deconvolution"]
-    kernel: Kernel
-    noise: Noise = Noise()
-    prior: PriorChoice = PriorChoice()
-    solver: Solver = Solver()
-    boundary: Literal["extend", "taper", "circular"] = Field(
-        default="extend", description="what surrounds a photo while it is solved; circular: nothing"
-    )
-    color: Literal["luminance", "per-channel"] = Field(
-        default="luminance", description="how a gray prior restores colours"
-    )
-    input: list[str] = Field(
-        default=[], description="files or folders to restore; arguments replace them"
-    )
-    output: str | None = Field(
-        default=None, description="folder (or file) to write; -o replaces it"
-    )
-    example: Example | None = None
-
+from pnp_priors.errors import UnknownNameError
+from pnp_priors.pipelines.schemas.deconvolution import Deconvolution
+from pnp_priors.pipelines.schemas.demosaicing import Demosaicing
+from pnp_priors.pipelines.schemas.denoising import Denoising
+from pnp_priors.pipelines.schemas.inpainting import Inpainting
+from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
+from pnp_priors.pipelines.schemas.super_resolution import SuperResolution
+from pnp_priors.pipelines.settings import Pipeline
 
 #: pipelines by the value of their key `task`
-TASKS: dict[str, type[Deconvolution]] = {"deconvolution": Deconvolution}
+TASKS: dict[str, type[Pipeline]] = {
+    "deconvolution": Deconvolution,
+    "denoising": Denoising,
+    "jpeg-deblocking": JpegDeblocking,
+    "super-resolution": SuperResolution,
+    "inpainting": Inpainting,
+    "demosaicing": Demosaicing,
+}
 
-#: keys whose values are paths that are read: those in a file are relative to that file
-PATHS = ("kernel.file", "prior.weights", "input", "example.blurred", "example.sharp", "output")
+#: keys of any task whose values are paths
+PATHS = tuple(dict.fromkeys(path for kind in TASKS.values() for path in kind.paths))
+
+
+def json_schema(task: str | None = None) -> dict[str, Any]:
+    """The JSON schema of a task's pipelines; of all tasks, told apart by ``task``, without one.
+
+    :raises UnknownNameError: lists the tasks.
+    """
+    if task is None:
+        kinds: Any = reduce(or_, TASKS.values())
+        return TypeAdapter(Annotated[kinds, Field(discriminator="task")]).json_schema()
+    if task not in TASKS:
+        raise UnknownNameError("task", task, sorted(TASKS))
+    return TASKS[task].model_json_schema()

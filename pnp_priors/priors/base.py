@@ -37,6 +37,8 @@ class Prior(Denoiser):
     size_multiple: int = 1
     #: how far a network of one noise level scales contrast up to meet a lower one
     largest_gain: float = 16
+    #: of its card, if it was loaded
+    name: str | None = None
     #: what it restores, in the words of a card
     tasks: tuple[Task, ...] = ("gaussian",)
     #: trained JPEG qualities ``(low, high)``; ``None`` for a prior that is for other tasks

@@ -10,6 +10,7 @@ import deepinv
 from deepinv.optim import L2, RED, BaseOptim, DataFidelity, PnP
 
 from pnp_priors.errors import BlindPriorWarning, UnknownNameError
+from pnp_priors.solvers._splitting import ADMM, DRS
 from pnp_priors.solvers.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def _red(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOpt
 
 SOLVERS: dict[str, Callable[[Denoiser, Schedule, DataFidelity], BaseOptim]] = {
     "hqs": _splitting(deepinv.optim.HQS),
-    "admm": _splitting(deepinv.optim.ADMM),
-    "drs": _splitting(deepinv.optim.DRS),
+    "admm": _splitting(ADMM),
+    "drs": _splitting(DRS),
     "pgd": _proximal_gradient,
     "red": _red,
 }

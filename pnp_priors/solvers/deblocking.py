@@ -10,7 +10,8 @@ from deepinv.utils import TensorList
 from torch import Tensor
 
 from pnp_priors.errors import InputError
-from pnp_priors.physics.jpeg_fidelity import QuantisationInterval
+from pnp_priors.monitoring import iterates
+from pnp_priors.physics.jpeg_fidelity import WIDTH, QuantisationInterval
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.solvers.build import solver
 from pnp_priors.solvers.schedules import SMALLEST_NOISE, Schedule
@@ -59,7 +60,7 @@ def deblock(
     prior: Denoiser,
     schedule: Schedule | None = None,
     name: str = "hqs",
-    width: float = 0.998,
+    width: float = WIDTH,
 ) -> Tensor:
     """Restore a JPEG image.
 
@@ -80,6 +81,7 @@ def deblock(
     fidelity = QuantisationInterval(width)
     start = physics.A_dagger(y)
     # deepinv would begin with A'y, which for colour is not the decoded image.
-    found = solver(name, prior, schedule, fidelity)(y, physics, init=(start, start.clone()))
+    model = solver(name, prior, schedule, fidelity)
+    found = iterates.solve(model, y, physics, init=start)
     # Some solvers end with the prior's step.
     return fidelity.prox(found, y, physics)

@@ -39,19 +39,24 @@ def _checked(noise: float, iterations: int) -> float:
 
 
 def dpir(
-    noise: float, iterations: int = 8, start: float = 49 / 255, weight: float = 0.23
+    noise: float,
+    iterations: int = 8,
+    start: float = 49 / 255,
+    weight: float = 0.23,
+    end: float = 1.0,
 ) -> Schedule:
-    r"""DPIR's schedule: sigma falls from ``start`` to the noise level, evenly in its logarithm.
+    r"""DPIR's schedule: sigma falls evenly in its logarithm to ``end`` times the noise level.
 
     :math:`\gamma_k = \sigma_k^2 / (w\,\sigma^2)`. Zhang et al.: Plug-and-play image restoration
     with deep denoiser prior, IEEE TPAMI 2022, section 4.2 (there :math:`\lambda = w = 0.23`).
 
     :param noise: standard deviation of the noise in the observation, [0, 1] units.
+    :param end: 1 in the paper.
     :raises InputError: a noise level outside [0, 1], or no iterations.
     """
     level = _checked(noise, iterations)
-    first = max(start, level)
-    ratio = level / first
+    first = max(start, end * level)
+    ratio = end * level / first
     steps = max(iterations - 1, 1)
     sigma = tuple(first * ratio ** (k / steps) for k in range(iterations))
     return Schedule(sigma, tuple((s / level) ** 2 / weight for s in sigma))
@@ -70,6 +75,45 @@ def genericdp(noise: float, iterations: int = 8) -> Schedule:
     weight = 100 * (0.01 / level) ** 2
     beta = [growth**t for t in range(iterations)]
     return Schedule(tuple(0.1 / math.sqrt(b) for b in beta), tuple(weight / b for b in beta))
+
+
+def descending(
+    noise: float, last: float, iterations: int = 24, start: float = 49 / 255
+) -> Schedule:
+    r"""DPIR's schedule where sigma must fall to ``last`` even with less noise than that.
+
+    Pixels that were never observed have an error of their own, below which no sigma is of use,
+    while those observed are to be trusted as far as their noise allows:
+    :math:`\gamma_k = \sigma_k^2 / (0.23\,\sigma^2)`, with :math:`\sigma_k` down to the larger of
+    ``last`` and the noise level.
+
+    :param noise: standard deviation of the noise in the observation, [0, 1] units; below 0.255/255
+        it is taken as that, about the error of rounding to 8 bits.
+    :param last: [0, 1] units.
+    :raises InputError: a noise level outside [0, 1], or no iterations.
+    """
+    level = _checked(noise, iterations)
+    final = max(level, last)
+    return dpir(final, iterations, start, weight=0.23 * (level / final) ** 2)
+
+
+def super_resolution(noise: float, scale: float, iterations: int = 16) -> Schedule:
+    """:func:`descending` to half the scale, on 0..255: the larger, the more is left open.
+
+    Measured with HQS, ffdnet-gray and bicubic reduction on the luma of four training images that
+    ffdnet-gray's training held out (the 8th, 6th, 4th and 2nd from the end of bsd432_color, their
+    middle 120×144 pixels), mean PSNR at scale 2 / 4: bicubic enlargement 28.93 / 25.69 dB, dncnn-3
+    30.33 / 26.45; 8 iterations 30.52 / 26.57, 16 iterations 30.63 / 26.63, 24 iterations 30.65 /
+    26.59, 40 iterations 30.63 / 26.45. With 24, ending at a quarter of the scale 30.64 / 26.62, at
+    the scale itself 30.63 / 26.55; starting at 20/255 30.62 / 26.66, at 100/255 30.65 / 26.57.
+
+    :param noise: of the small image.
+    :param scale: 1 or more.
+    :raises InputError: likewise, or a scale below 1.
+    """
+    if not (scale >= 1 and math.isfinite(scale)):
+        raise InputError(f"the scale must be 1 or more, got {scale:g}")
+    return descending(noise, 0.5 * scale / 255, iterations)
 
 
 SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {"dpir": dpir, "genericdp": genericdp}

@@ -85,22 +85,9 @@ def colour_image(seed: int, height: int, width: int) -> np.ndarray:
     return np.stack([smooth_image(seed + i, height, width) for i in range(3)], axis=-1)
 
 
-def bicubic_kernel(scale: int) -> np.ndarray:
-    """The kernel of which antialiased bicubic reduction takes every scale-th sample, 25×25.
-
-    Keys' function with a = -1/2, stretched by the scale. The reduced sample i lies at
-    ``scale*i + (scale-1)/2`` on the grid of the large image, the kernel's centre at index 12.
-    """
-    x = np.abs(np.arange(-12, 13) + (scale - 1) / 2) / scale
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    row = np.where(x <= 1, near, np.where(x < 2, far, 0))
-    return np.outer(row, row) / row.sum() ** 2
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data folder with tiny sets, the motion kernels and those of bicubic reduction."""
+    """A data folder with tiny sets and the motion kernels."""
     folder = tmp_path / "data"
     for name, files in {
         "BSD68": ("test002", "test001", "test003"),
@@ -123,8 +110,6 @@ def data(tmp_path: Path) -> Path:
     kernels = {f"k{i}": rng.random((5, 7)) for i in range(8)}
     kernels = {name: kernel / kernel.sum() for name, kernel in kernels.items()}
     np.savez(folder / "kernels" / "levin09.npz", **kernels)
-    bicubic = {f"k{i}": bicubic_kernel(scale) for i, scale in enumerate((2, 3, 4))}
-    np.savez(folder / "kernels" / "kernels_bicubicx234.npz", **bicubic)
     return folder
 
 

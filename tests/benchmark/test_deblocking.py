@@ -8,12 +8,15 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
-from pnp_priors.benchmark.deblocking import SETS, compress, problems, solve
+from pnp_priors.benchmark import deblocking
+from pnp_priors.benchmark.deblocking import SETS, check, compress, problems, skill, solve
 from pnp_priors.benchmark.measuring import measure
 from pnp_priors.benchmark.tasks import Setting
+from pnp_priors.errors import InputError, UnknownNameError
 from pnp_priors.physics.jpeg import luminance_table, simulate
 from pnp_priors.priors.dncnn import DnCNN
 from pnp_priors.priors.jpeg_diffusion import JpegReactionDiffusion
+from pnp_priors.solvers.deblocking import deblock
 
 CLASSIC5 = Setting("deblocking", "classic5")
 
@@ -104,3 +107,38 @@ def test_papers_numbers_of_decoded_images(shared: Path) -> None:
             error = compress(gray, 10)[0].astype(float) - gray
             values.append(-10 * np.log10((error**2).mean() / 255**2))
         assert np.mean(values) == pytest.approx(expected, abs=0.006)
+
+
+def test_a_prior_for_noise_is_used_by_a_solver(
+    data: Path, smoother, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the intervals of the file's own table; a preset's row is that of the preset."""
+    file = problems(data, CLASSIC5)[0]
+    hqs = Setting("deblocking", "classic5", "hqs")
+    check(hqs, 10)
+    assert (skill(CLASSIC5), skill(hqs)) == ("jpeg", "gaussian")
+    seen = []
+
+    def keep(y, physics, prior, *rest):
+        seen.append((physics.tables[0], physics.A_dagger(y), *rest))
+        return deblock(y, physics, prior, *rest)
+
+    monkeypatch.setattr(deblocking, "deblock", keep)
+    result = solve(file, smoother, hqs, 10)
+    table, decoded, schedule, name, width = seen[0]
+    assert torch.equal(table, luminance_table(10))
+    assert (name, width, len(schedule)) == ("hqs", 0.998, 8)
+    # The encoder rounds what it decodes to 8 bits, and its inverse DCT is one of integers.
+    stored = torch.from_numpy(compress(np.asarray(Image.open(file)), 10)[0].copy()).float() / 255
+    whole = (decoded[0, 0].clamp(0, 1) - stored)[:24, :24]
+    assert whole.abs().max() < 1.5 / 255
+    assert abs(result.psnr - result.degraded_psnr) > 0.01
+
+    preset = Setting("deblocking", "classic5", "hqs-preset")
+    with pytest.raises(InputError, match="nobody tuned hqs for Smoother and jpeg-deblocking"):
+        solve(file, smoother, preset, 10)
+    smoother.name = "ffdnet-gray"
+    assert solve(file, smoother, preset, 10) != result
+    assert seen[1][4] < 0.9
+    with pytest.raises(UnknownNameError, match="known: admm-preset, drs-preset, hqs"):
+        check(Setting("deblocking", "classic5", "hqz"), 10)

@@ -11,6 +11,7 @@ from pnp_priors.benchmark.deconvolution import METHODS, Problem, check, problems
 from pnp_priors.benchmark.tasks import Setting
 from pnp_priors.errors import InputError, UnknownNameError
 from pnp_priors.registry import build
+from pnp_priors.solvers import presets
 
 
 def setting(method: str = "hqs", dataset: str = "levin", blur: str = "circular") -> Setting:
@@ -112,3 +113,21 @@ def test_the_solver_is_told_the_true_kernel(data: Path) -> None:
     process = build("reaction-diffusion", {"stages": 8, "filter_size": 3, "levels": 5}).eval()
     result = solve(Problem("delta", problem.clean, delta), process, setting("r-denoise"), 0.3)
     assert result.psnr > 40
+
+
+def test_a_preset_s_row_is_measured_with_the_preset(
+    data: Path, smoother, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with the default under its name: where nobody tuned, that is an error."""
+    problem = problems(data, setting())[0]
+    with pytest.raises(InputError, match="'hqs-preset': nobody tuned hqs for Smoother"):
+        solve(problem, smoother, setting("hqs-preset"), 2.55)
+    smoother.name = "ffdnet-gray"
+    found = presets.find("deconvolution", "ffdnet-gray")
+    assert found is not None
+    tuned = solve(problem, smoother, setting("hqs-preset"), 2.55)
+    default = solve(problem, smoother, setting("hqs"), 2.55)
+    assert tuned != default
+    schedule = presets.at(found, 2.55 / 255).schedule
+    monkeypatch.setattr(deconvolution, "dpir", lambda noise, iterations: schedule)
+    assert solve(problem, smoother, setting("hqs"), 2.55) == tuned

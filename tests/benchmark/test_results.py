@@ -179,6 +179,16 @@ def test_a_new_protocol_measures_its_task_again(
     assert len(read(machine.path)) == len(ALL)
 
 
+def test_a_new_version_of_one_method_measures_it_alone_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.run()
+    monkeypatch.setitem(measuring.METHOD_VERSIONS, ("deblocking", "another"), 99)
+    assert machine.run() == []
+    monkeypatch.setitem(measuring.METHOD_VERSIONS, ("deblocking", None), 99)
+    assert machine.run() == ALL[4:]
+
+
 def test_a_stopped_run_keeps_what_it_had(machine: Machine) -> None:
     machine.stop_after = 2
     machine.run()

@@ -17,7 +17,7 @@ from torch import Tensor
 from pnp_priors.errors import InputError, MissingFileError
 from pnp_priors.physics.jpeg import chrominance_table, luminance_table
 from pnp_priors.physics.jpeg_fidelity import QuantisationInterval
-from pnp_priors.physics.jpeg_file import read_file
+from pnp_priors.physics.jpeg_file import from_pixels, read_file
 
 Scene = Callable[..., Tensor]
 SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
@@ -174,3 +174,34 @@ def test_what_cannot_be_read_is_one_line(scene: Scene, tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(MissingFileError, match="no such file"):
         read_file(tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+def test_decoded_pixels_and_tables_are_enough(
+    subsampling: str, scene: Scene, tmp_path: Path
+) -> None:
+    """All of a gray image; of a colour one, whose RGB is rounded once more, nearly all."""
+    pixels = coloured(scene, 48, 64)
+    for values in (pixels[..., 1], pixels):
+        channels = 1 if values.ndim == 2 else 3
+        options = {"subsampling": subsampling} if channels == 3 else {}
+        path = written(tmp_path / "x.jpg", np.ascontiguousarray(values), quality=50, **options)
+        file = read_file(path)
+        with Image.open(path) as opened:
+            rgb = np.atleast_3d(np.asarray(opened)) / 255
+        found = from_pixels(
+            torch.from_numpy(rgb).permute(2, 0, 1), list(file.tables), file.subsampling
+        )
+        assert not found.exact
+        assert (found.size, found.subsampling) == (file.size, file.subsampling)
+        wrong = [
+            (a != b).float().mean().item() for a, b in zip(found.indices, file.indices, strict=True)
+        ]
+        assert max(wrong) <= (0 if channels == 1 else 0.005)
+
+
+def test_tables_that_do_not_fit_the_pixels() -> None:
+    with pytest.raises(InputError, match="3 channels need 3 tables, got 1"):
+        from_pixels(torch.zeros(3, 8, 8), [luminance_table(50)])
+    with pytest.raises(InputError, match="subsampling"):
+        from_pixels(torch.zeros(3, 8, 8), [luminance_table(50)] * 3, "4:1:1")

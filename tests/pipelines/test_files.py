@@ -22,8 +22,9 @@ def test_shipped_pipelines_are_valid_and_their_files_exist():
     for name in files.available():
         pipeline = files.read(files.find(name))
         assert pipeline.example is not None
-        for path in (pipeline.kernel.file, pipeline.example.blurred, pipeline.example.sharp):
-            assert Path(path).is_file()
+        assert Path(pipeline.example.input).is_file()
+        assert Path(pipeline.example.truth).is_file()
+    assert Path(files.read(files.find("deconvolution")).kernel.file).is_file()
 
 
 def test_paths_are_relative_to_the_file_and_overrides_to_the_current_folder(tmp_path, monkeypatch):
@@ -39,6 +40,10 @@ def test_paths_are_relative_to_the_file_and_overrides_to_the_current_folder(tmp_
     assert changed.kernel.file == str(elsewhere / "other.npy")
 
 
+def test_a_task_finds_its_pipeline_too():
+    assert files.find("jpeg-deblocking") == files.find("jpeg_deblocking")
+
+
 def test_unknown_names_and_missing_files(tmp_path):
     with pytest.raises(UnknownNameError, match="unknown pipeline 'deconvolutoin': nearest: decon"):
         files.find("deconvolutoin")
@@ -49,7 +54,7 @@ def test_unknown_names_and_missing_files(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kernle": 1}, "unknown key 'kernle'; allowed: task, kernel"),
+        ({"kernle": 1}, "unknown key 'kernle'; allowed: task, prior"),
         ({"solver": {"iteration": 3}}, "unknown key 'solver.iteration'; allowed: name, schedule"),
         ({"solver": {"iterations": "8"}}, "solver.iterations: .*integer.*'8'"),
         ({"solver": {"iterations": 0}}, "solver.iterations: .*greater"),
@@ -64,7 +69,7 @@ def test_unknown_names_and_missing_files(tmp_path):
         ({"noise": {"sigma": "1/0"}}, "noise.sigma: expected a number"),
         ({"noise": 0.1}, "noise: .*dictionary"),
         ({"kernel": {}}, "missing key 'kernel.file'"),
-        ({"task": "debluring"}, "task: expected one of deconvolution .*'debluring'"),
+        ({"task": "debluring"}, "task: expected one of deconvolution, .*'debluring'"),
         ({"boundary": "none"}, "boundary: .*'extend', 'taper'"),
     ],
 )
@@ -98,7 +103,12 @@ def test_bad_settings_are_named(setting):
 def test_overrides_change_and_are_named_in_errors(tmp_path):
     path = written(tmp_path, GOOD)
     assert files.read(path, {"solver.iterations": 3}).solver.iterations == 3
-    with pytest.raises(ConfigError, match=r"with noise\.sigma=25: noise.sigma: 25 looks like"):
-        files.read(path, {"noise.sigma": 25})
+    for settings in ({"noise.sigma": 25}, {"solver.iterations": 3, "noise": {"sigma": 25}}):
+        with pytest.raises(ConfigError, match=r"^--set noise\S*=.*25.*: noise.sigma: 25 looks"):
+            files.read(path, settings)
+    # What the file itself says is its own mistake, whatever else is set.
+    wrong = written(tmp_path, {**GOOD, "boundary": "none"})
+    with pytest.raises(ConfigError, match=r"p\.yaml: boundary: "):
+        files.read(wrong, {"noise.sigma": 0.1})
     with pytest.raises(ConfigError, match="'task' is a value"):
         files.read(path, {"task.name": 1})

@@ -10,7 +10,7 @@ from deepinv.optim.dpir import get_DPIR_params
 
 from pnp_priors.errors import InputError
 from pnp_priors.solvers import SCHEDULES, Schedule, dpir, genericdp
-from pnp_priors.solvers.schedules import SMALLEST_NOISE
+from pnp_priors.solvers.schedules import SMALLEST_NOISE, descending, super_resolution
 
 
 @pytest.mark.parametrize("noise", [0.01, 2.55 / 255, 7.65 / 255, 0.1, 49 / 255])
@@ -74,3 +74,24 @@ def test_impossible_noise_levels(kind: str, noise: float) -> None:
 def test_no_iterations(kind: str) -> None:
     with pytest.raises(InputError, match="at least 1, got 0"):
         SCHEDULES[kind](0.01, 0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.05, 0.4])
+def test_descending_trusts_the_data_as_its_noise_allows_wherever_sigma_ends(noise: float) -> None:
+    level = max(noise, SMALLEST_NOISE)
+    schedule = descending(noise, 0.01, 5)
+    assert schedule.sigma[-1] == pytest.approx(max(level, 0.01))
+    assert schedule.stepsize == pytest.approx([(s / level) ** 2 / 0.23 for s in schedule.sigma])
+    if noise > 0.01:
+        assert schedule == dpir(noise, 5)
+
+
+def test_super_resolution_ends_at_half_the_scale() -> None:
+    assert super_resolution(0, 3).sigma[-1] == pytest.approx(1.5 / 255)
+    assert len(super_resolution(0.1, 2.5)) == 16
+    assert super_resolution(0.1, 2.5).sigma[-1] == pytest.approx(0.1)
+    for scale in (0.9, math.nan, math.inf):
+        with pytest.raises(InputError, match="scale must be 1 or more"):
+            super_resolution(0, scale)
+    with pytest.raises(InputError, match="image units"):
+        super_resolution(2.55, 2)

@@ -1,0 +1,209 @@
+"""``pnp-priors run``: restore files with a pipeline."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError
+
+if TYPE_CHECKING:
+    from pnp_priors.pipelines.inputs import Job
+    from pnp_priors.pipelines.restorer import Restorer
+    from pnp_priors.pipelines.run import Done
+    from pnp_priors.pipelines.settings import Pipeline
+
+OUT = Path("pnp_priors_out")
+FAILED, INTERRUPTED = 1, 130
+
+
+def run(
+    pipeline: Annotated[str, typer.Argument(help="A shipped pipeline's name, or a YAML file.")],
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[IN]...",
+            help="Images, folders, and patterns such as 'photos/**/*.png' in quotes; none: the "
+            "bundled example.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help=f"Folder to write into; {OUT} if not given."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key: --set noise.sigma=0.02"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Restore also what has been restored already.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where to compute, such as cpu or cuda.")] = "cpu",
+    batch: Annotated[
+        int, typer.Option(min=1, help="Restore so many images of one size together.")
+    ] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Threads that read and write files meanwhile; 0: everything in turn."
+        ),
+    ] = 0,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Write a report beside each output: JSON, and a picture before and after.",
+        ),
+    ] = False,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Original image, or folder of originals with the inputs' names, to measure PSNR "
+            "and SSIM against; implies --report."
+        ),
+    ] = None,
+) -> None:
+    """Restore images with a pipeline; folders keep their tree, files their bit depth.
+
+    What is restored already is skipped, so an interrupted run is continued by the same command.
+    Exit code: 0; 1 if files could not be restored; 2 for a mistake in the command; 130 after
+    Ctrl-C.
+    """
+    from pnp_priors.pipelines import files
+
+    # What it logs of a damaged file is in that file's error.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    overrides = files.parse_settings(settings or [])
+    path = files.find(pipeline)
+    checked = files.read(path, overrides)
+    out = output or (Path(checked.output) if checked.output else OUT)
+    chosen = inputs or [Path(path) for path in checked.input]
+    report = report or checked.report or reference is not None
+    if reference is not None and not reference.exists():
+        raise MissingFileError(f"--reference: no such file or folder: {reference}")
+    if not chosen:
+        _run_example(checked, out, device, report)
+        return
+    missing = [key for key in checked.of_example if key not in overrides]
+    if path.parent == files.folder() and missing:
+        # Right for copies of the example, ruinous for anything else: it must be seen.
+        print(
+            f"warning: {checked.task} with the bundled example's {' and '.join(missing)}; "
+            f"give that of your images with --set {missing[0]}=...",
+            file=sys.stderr,
+        )
+    _run_files(checked, chosen, out, overwrite, device, batch, jobs, report, reference)
+
+
+def _run_files(
+    pipeline: Pipeline,
+    inputs: list[Path],
+    out: Path,
+    overwrite: bool,
+    device: str,
+    batch: int,
+    threads: int,
+    report: bool,
+    reference: Path | None,
+) -> None:
+    from pnp_priors.pipelines.inputs import check_writable, plan, tidy
+    from pnp_priors.pipelines.messages import Results, bar, console
+    from pnp_priors.report.review import Review
+
+    jobs = plan(inputs, out)
+    todo = sum(overwrite or not job.done for job in jobs)
+    check_writable(job for job in jobs if overwrite or not job.done)
+    tidy(jobs)
+    results = Results(console(), len(jobs))
+    try:
+        restorer = _build(pipeline, device) if todo else None
+        review = None if restorer is None else Review(restorer, report, reference)
+        with bar(results.console) as shown:
+            files = shown.add_task("files", total=todo)
+            restored = _restored(
+                restorer,
+                jobs,
+                overwrite,
+                lambda n: shown.update(files, completed=n),
+                batch,
+                threads,
+            )
+            for done in restored:
+                results.add(done)
+                shown.update(files, completed=results.finished)
+                if review is not None:
+                    review.add(done)
+    except KeyboardInterrupt:
+        results.interrupted(overwrite)
+        raise typer.Exit(INTERRUPTED) from None
+    except OSError as error:
+        if isinstance(error, PnpPriorsError):
+            raise
+        # The disk is full or gone: what is finished stays.
+        results.interrupted(overwrite, f"{error.filename or out}: {error.strerror or error}")
+        raise typer.Exit(FAILED) from None
+    results.summary()
+    if results.failed:
+        raise typer.Exit(FAILED)
+
+
+def _restored(
+    restorer: Restorer | None,
+    jobs: list[Job],
+    overwrite: bool,
+    progress: Callable[[float], None],
+    batch: int,
+    threads: int,
+) -> Iterator[Done]:
+    """:param restorer: None: nothing is to do, so none was loaded."""
+    from pnp_priors.pipelines.run import Done, restore_files
+
+    if restorer is None:
+        return (Done(job, skipped=True) for job in jobs)
+    return restore_files(restorer, jobs, overwrite, progress, batch, threads)
+
+
+def _run_example(pipeline: Pipeline, out: Path, device: str, report: bool) -> None:
+    from pnp_priors.pipelines.example import restore_example
+    from pnp_priors.pipelines.inputs import Job, check_writable
+    from pnp_priors.pipelines.messages import bar, console, warn
+    from pnp_priors.report.review import Review
+
+    if out.is_file():
+        raise InputError(f"{out}: the output must be a folder here, this is a file")
+    check_writable([Job(Path(), out / "example.png")])
+    said = console()
+    try:
+        restorer = _build(pipeline, device)
+        with bar(said) as shown:
+            task = shown.add_task(f"{pipeline.task} with {pipeline.prior.name}", total=None)
+            result = restore_example(
+                restorer,
+                out,
+                lambda done, total: shown.update(task, completed=done, total=total),
+                lambda text: said.print(text, markup=False),
+            )
+    except KeyboardInterrupt:
+        warn("interrupted: nothing was written; the same command starts again")
+        raise typer.Exit(INTERRUPTED) from None
+    said.print(result.used.words, markup=False)
+    for note in result.used.notes:
+        warn(f"note: {note}")
+    truth = pipeline.example.truth if pipeline.example else None
+    Review(restorer, report, Path(truth) if truth else None).add(result.done)
+    if result.psnr is not None and result.ssim is not None:
+        said.print(f"PSNR   {result.psnr[0]:6.2f} dB input   {result.psnr[1]:6.2f} dB restored")
+        said.print(f"SSIM   {result.ssim[0]:6.4f}    input   {result.ssim[1]:6.4f}    restored")
+    said.print(f"wrote {result.restored.resolve()}", markup=False)
+    said.print(f"wrote {result.comparison.resolve()}", markup=False)
+
+
+def _build(pipeline: Pipeline, device: str) -> Restorer:
+    from pnp_priors.pipelines.build import build
+
+    return build(pipeline, device)

@@ -1,0 +1,44 @@
+"""JPEG deblocking: what its pipelines may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pnp_priors.pipelines.settings import Pipeline, Strict
+
+
+class Solver(Strict):
+    """The data step is a projection, which has no gradient: solvers that need one are left out."""
+
+    name: Literal["hqs", "admm", "drs"] = "hqs"
+    iterations: int = Field(default=8, ge=1, le=10_000, strict=True)
+
+
+class JpegDeblocking(Pipeline):
+    """Restores JPEG files. Files are looked for beside the pipeline's file.
+
+    A prior trained for JPEG restores the luminance in one pass; any other that is trained for noise
+    does it in a solver, which alone uses the keys solver and width.
+    """
+
+    task: Literal["jpeg-deblocking"]
+    quality: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        strict=True,
+        description="that a photo was compressed with; by default the tables of its JPEG file are "
+        "used. For photos in other files, and for a compression before the file's own",
+    )
+    subsampling: Literal["4:4:4", "4:2:2", "4:4:0", "4:2:0"] = Field(
+        default="4:2:0", description="of the colours, where quality is stated"
+    )
+    solver: Solver = Solver()
+    width: float = Field(
+        default=0.998,
+        gt=0,
+        le=1,
+        description="of the intervals that coefficients are kept in, in quantisation steps",
+    )

@@ -1,0 +1,49 @@
+"""Super-resolution: what its pipelines may say."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from pnp_priors.pipelines.schemas.deconvolution import Kernel
+from pnp_priors.pipelines.schemas.observed import PerhapsNoise, ProximalSolver
+from pnp_priors.pipelines.settings import Pipeline, PriorChoice
+
+
+class SuperResolution(Pipeline):
+    """Enlarges photos. Files are looked for beside the pipeline's file.
+
+    A prior trained for super-resolution does it in one pass; any other that is trained for noise
+    does it in a solver, which alone uses the keys kernel, alignment, noise and solver.
+    """
+
+    paths: ClassVar[tuple[str, ...]] = (*Pipeline.paths, "kernel.file")
+
+    task: Literal["super-resolution"]
+    factor: float = Field(
+        default=2.0, ge=1, le=8, description="of the enlargement; with a kernel, a whole number"
+    )
+    kernel: Kernel | None = Field(
+        default=None,
+        description="blur, in pixels of the enlarged photo, before every factor-th pixel was "
+        "taken; without one, the photo was reduced bicubically with antialiasing",
+    )
+    alignment: Literal["centre", "first"] = Field(
+        default="centre",
+        description="with a kernel: whether a pixel lies in the middle of those that it stands "
+        "for, as in photos, or on the first of them, as in many papers",
+    )
+    noise: PerhapsNoise = PerhapsNoise()
+    prior: PriorChoice = PriorChoice(name="ffdnet-gray")
+    solver: ProximalSolver = ProximalSolver()
+    color: Literal["luminance", "per-channel"] = Field(
+        default="luminance",
+        description="how a gray prior restores colours; luminance: the rest is bicubic",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> SuperResolution:
+        if self.kernel is not None and self.factor != int(self.factor):
+            raise ValueError(f"factor: with a kernel, a whole number; got {self.factor:g}")
+        return self

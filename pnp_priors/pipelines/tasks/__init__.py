@@ -1,0 +1,1 @@
+"""The restorers, one module per task."""

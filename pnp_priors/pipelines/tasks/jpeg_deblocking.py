@@ -1,0 +1,179 @@
+"""JPEG deblocking: what a file stores as the data term of a solver, or one pass of a JPEG prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from deepinv.models import Denoiser
+from deepinv.physics import Physics
+from torch import Tensor
+
+from pnp_priors import images
+from pnp_priors.errors import InputError
+from pnp_priors.physics.jpeg import chrominance_table, luminance_table
+from pnp_priors.physics.jpeg_file import JPEGFile, from_pixels, read_file
+from pnp_priors.physics.jpeg_history import recompression
+from pnp_priors.physics.jpeg_physics import JPEG
+from pnp_priors.physics.jpeg_planes import to_planes, to_rgb
+from pnp_priors.pipelines.restorer import Progress, Restorer, Used, quiet
+from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
+from pnp_priors.priors.base import Prior
+from pnp_priors.solvers.deblocking import deblock, deblocking_schedule, quantisation_noise
+from pnp_priors.tiles import Tiled, tiled
+
+#: priors for it are trained for one of these
+SKILLS = ("gaussian", "jpeg")
+
+
+class JpegDeblockingRestorer(Restorer):
+    """Restores JPEG files, and decoded images where ``quality`` or a ``JPEG`` physics is given.
+
+    A prior trained for JPEG restores the luminance in one pass and leaves the colours as they were
+    decoded; any other prior is used in a solver, where all planes are kept in their intervals.
+    """
+
+    pipeline: JpegDeblocking
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether the prior itself is for JPEG, so that there is nothing to iterate."""
+        return "jpeg" in getattr(self.prior, "tasks", ())
+
+    @property
+    def iterations(self) -> int:
+        return 1 if self.one_pass else self.pipeline.solver.iterations
+
+    def restore_image(
+        self, image: images.Image, path: Path | None = None, progress: Progress | None = None
+    ) -> tuple[images.Image, Used]:
+        """Restore a JPEG file, of which tables and coefficients are read too.
+
+        :param path: not needed where the pipeline states ``quality``.
+        :raises InputError: no JPEG file, and no quality.
+        """
+        y = torch.from_numpy(image.pixels)[None].to(self._here)
+        self._check(y)
+        notes: tuple[str, ...] = ()
+        if self.pipeline.quality is not None:
+            file = self._as_stated(y[0])
+        else:
+            file = _read(path)
+            notes = _history(file)
+        with torch.no_grad(), quiet():
+            restored, noise = self._from_file(file, y, progress)
+        pixels = self._at_strength(y, restored)[0].cpu().numpy()
+        quality = self.pipeline.quality or nearest_quality(file.tables[0])
+        known = getattr(self.prior, "quality_range", None)
+        if self.one_pass and known is not None and not known[0] <= quality <= known[1]:
+            notes += (
+                f"quality {quality} is outside {known[0]}..{known[1]}, for which "
+                f"{self.pipeline.prior.name} is trained",
+            )
+        how = "as given" if self.pipeline.quality else "by its tables"
+        words = f"quality {quality}, {how}"
+        if self.one_pass:
+            return image.with_pixels(pixels), Used(None, words, notes)
+        words += f", quantisation noise {255 * noise:.2f}/255"
+        return image.with_pixels(pixels), Used(noise, words, notes + self._remarks())
+
+    def _restore(
+        self, y: Tensor, physics: Physics | None, noise: float | None, progress: Progress | None
+    ) -> Tensor:
+        if physics is not None and not isinstance(physics, JPEG):
+            raise InputError(f"JPEG deblocking needs a JPEG physics, got {type(physics).__name__}")
+        parts = []
+        for one in y:
+            if physics is None:
+                file = self._as_stated(one)
+            else:
+                file = from_pixels(one, list(physics.tables), physics.subsampling)
+            parts.append(self._from_file(file, one[None], progress, noise)[0])
+        return torch.cat(parts)
+
+    def _as_stated(self, image: Tensor) -> JPEGFile:
+        """As if a decoded image ``[C, H, W]`` came from a file of the stated quality."""
+        quality = self.pipeline.quality
+        if quality is None:
+            raise InputError(
+                "pixels do not say how they were compressed: give a JPEG file, state quality "
+                "(1 to 100), or pass a JPEG physics with its tables"
+            )
+        tables = [luminance_table(quality), *[chrominance_table(quality)] * (len(image) - 1)]
+        return from_pixels(image, tables, self.pipeline.subsampling)
+
+    def _from_file(
+        self, file: JPEGFile, y: Tensor, progress: Progress | None, noise: float | None = None
+    ) -> tuple[Tensor, float]:
+        """Restored ``[1, C, H, W]`` and the quantisation noise.
+
+        :param y: the decoded image.
+        """
+        physics = file.physics(y.device)
+        measured = file.measurements(physics)
+        if noise is None:
+            noise = quantisation_noise(measured, physics)
+        if self.one_pass:
+            luma = physics.planes[0].decoded(measured[0]).clamp(0, 1)
+            restored = self._pass(luma, file.tables[0], progress)
+            if y.shape[1] == 1:
+                return restored, noise
+            return to_rgb(torch.cat([restored, to_planes(y)[:, 1:]], dim=1)), noise
+        side, prior = self._tile_side(y), self.prior
+        if side is not None and isinstance(prior, Prior):
+            prior = Tiled(prior, side)
+        choice = self.pipeline.solver
+        schedule = deblocking_schedule(noise, choice.iterations)
+        with self._watched(progress, prior=prior):
+            found = deblock(measured, physics, prior, schedule, choice.name, self.pipeline.width)
+        return found, noise
+
+    def _pass(self, luma: Tensor, table: Tensor, progress: Progress | None) -> Tensor:
+        assert isinstance(self.prior, Prior)
+        steps = table if self.prior.takes_table else None
+        side = self._tile_side(luma)
+        if side is not None:
+            return tiled(self.prior, luma, table=steps, tile=side, progress=progress)
+        restored = self.prior(luma) if steps is None else self.prior(luma, table=steps)
+        if progress is not None:
+            progress(1, 1)
+        return restored
+
+
+def build(pipeline: JpegDeblocking, prior: Denoiser) -> JpegDeblockingRestorer:
+    """Nothing is read: everything else is in the photos."""
+    return JpegDeblockingRestorer(pipeline, prior)
+
+
+def nearest_quality(table: Tensor) -> int:
+    """The quality whose standard luminance table is nearest to ``[8, 8]``, by the mean difference.
+
+    Programs with tables of their own have no such quality; theirs are between two.
+    """
+    distances = [float((luminance_table(q) - table).abs().sum()) for q in range(1, 101)]
+    return 1 + distances.index(min(distances))
+
+
+def _read(path: Path | None) -> JPEGFile:
+    if path is None:
+        raise InputError("deblocking needs the path of the JPEG file, or quality (1 to 100)")
+    if path.is_file():
+        with path.open("rb") as content:
+            start = content.read(2)
+        if start != b"\xff\xd8":
+            raise InputError(
+                f"{path}: not a JPEG file, so that nothing says how it was compressed; give the "
+                "JPEG file itself, or state quality (1 to 100)"
+            )
+    return read_file(path)
+
+
+def _history(file: JPEGFile) -> tuple[str, ...]:
+    """What is known of a compression before the last one, in a line."""
+    if not file.exact:
+        return ()
+    found = recompression(file.indices[0], file.tables[0], len(file.indices))
+    if found is None:
+        return ()
+    before = "" if found.quality is None else f", the first time at about quality {found.quality}"
+    return (f"saved twice as JPEG{before}: only the last compression is undone",)

@@ -1,0 +1,179 @@
+"""A report beside each restored file: ``a.png.report.json`` and ``a.png.report.png``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pnp_priors import images
+from pnp_priors.atomic import whole
+from pnp_priors.errors import MissingFileError, PnpPriorsError
+from pnp_priors.report.checks import Checks, check
+from pnp_priors.report.record import Record, Scores, scores
+
+if TYPE_CHECKING:
+    from pnp_priors.images import Image
+    from pnp_priors.pipelines.restorer import Restorer
+    from pnp_priors.pipelines.run import Done
+
+
+def check_page(restorer: Restorer, done: Done, page: int) -> Checks:
+    """Check one page of what :func:`pnp_priors.pipelines.run.restore_files` gives."""
+    used, before = done.used[page], done.before[page]
+    kernel = getattr(restorer, "kernel", None)
+    noise = getattr(restorer.pipeline, "noise", None)
+    whole_strength = restorer.pipeline.strength == 1
+    return check(
+        before.pixels,
+        done.after[page].pixels,
+        used.noise,
+        stated=getattr(noise, "sigma", "auto") != "auto",
+        # A blend with the input leaves less over than the restored image does.
+        predict=restorer.predict if whole_strength else None,
+        kernel=None if kernel is None else kernel.cpu().numpy(),
+        traces=used.traces,
+        clipped=before.dtype != "float32",
+    )
+
+
+def kernel_warnings(restorer: Restorer) -> list[str]:
+    """What the pipeline's kernel says by itself, once for all files."""
+    from pnp_priors.monitoring.kernel import shape
+
+    kernel = getattr(restorer, "kernel", None)
+    return [] if kernel is None else shape(kernel.cpu().numpy()).warnings
+
+
+def write(
+    restorer: Restorer,
+    done: Done,
+    checks: Sequence[Checks],
+    reference: Path | None = None,
+) -> list[Checks]:
+    """Write the reports of a restored file, one for each page.
+
+    :param reference: a file, or a folder as :func:`find_reference` searches it.
+    :returns: the checks; among their warnings those of a reference that cannot be used.
+    """
+    source, target = done.job.source, done.job.target
+    original, clean, problems = _originals(restorer, reference, source)
+    several = len(done.used) > 1
+    reported = []
+    for page, (used, found) in enumerate(zip(done.used, checks, strict=True)):
+        name = f"{target.name}.page{page + 1}" if several else target.name
+        path = target.with_name(f"{name}.report.json")
+        truth = clean[page] if page < len(clean) else None
+        before, after = _comparable(done.before[page], done.after[page]), done.after[page]
+        got: Scores | None = None
+        lines = list(problems)
+        if truth is not None:
+            got = scores(before, after, truth, str(original))
+            if got is None:
+                lines.append(
+                    f"{original}: is {list(truth.pixels.shape)}, the restored image is "
+                    f"{list(after.pixels.shape)}: not measured"
+                )
+                truth = None
+        found = replace(found, warnings=(*found.warnings, *lines))
+        reported.append(found)
+        picture = path.with_suffix(".png")
+        record = Record(
+            input=str(source),
+            output=str(target),
+            pipeline=restorer.pipeline.model_dump(mode="json", exclude={"input", "output"}),
+            sigma=used.noise,
+            noise=used.words,
+            checks=found,
+            seconds=done.seconds / len(done.used),
+            scores=got,
+            notes=used.notes,
+            page=page + 1 if several else None,
+            picture=picture.name,
+        )
+        _draw(picture, before, after, truth, record)
+        record.write(path)
+    return reported
+
+
+def _originals(
+    restorer: Restorer, reference: Path | None, source: Path
+) -> tuple[Path | None, list[Image], list[str]]:
+    """The original of a file, its pages, and what is wrong with it."""
+    if reference is None:
+        return None, [], []
+    try:
+        original = find_reference(reference, source)
+        if original is None:
+            return None, [], [f"no original of this name in {reference}: not measured"]
+        return original, images.read_pages(original, restorer.pipeline.scale), []
+    except (PnpPriorsError, OSError) as error:
+        return None, [], [f"{error}: not measured"]
+
+
+def find_reference(reference: Path, source: Path) -> Path | None:
+    """The original of an input: ``reference`` itself if it is a file.
+
+    In a folder, what lies at the end of the input's own path: for ``in/deep/b.tif`` first
+    ``in/deep/b.*``, then ``deep/b.*``, then ``b.*``; any kind of image.
+
+    :returns: ``None`` where the folder has none.
+    :raises MissingFileError: no such file or folder.
+    """
+    if reference.is_file():
+        return reference
+    if not reference.is_dir():
+        raise MissingFileError(f"no such file or folder: {reference}")
+    parents = source.parent.parts
+    for first in range(len(parents) + 1):
+        folder = reference.joinpath(*(part for part in parents[first:] if part != source.anchor))
+        if not folder.is_dir():
+            continue
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.stem == source.stem and images.is_image(path) and path.is_file()
+        )
+        if found:
+            return found[0]
+    return None
+
+
+def _comparable(before: Image, after: Image) -> Image:
+    """The input, enlarged where the result is (super-resolution)."""
+    from pnp_priors.pipelines.example import enlarged
+
+    if before.pixels.shape == after.pixels.shape:
+        return before
+    return before.with_pixels(enlarged(before.pixels, after.pixels.shape))
+
+
+def _draw(path: Path, before: Image, after: Image, truth: Image | None, record: Record) -> None:
+    from pnp_priors.report.picture import detail, draw
+
+    first, second = ["input"], ["restored"]
+    if record.scores is not None:
+        for position, lines in enumerate((first, second)):
+            text = f"PSNR {record.scores.psnr[position]:.2f} dB"
+            if record.scores.ssim is not None:
+                text += f", SSIM {record.scores.ssim[position]:.4f}"
+            lines.append(text)
+    panels = [(first, before.pixels), (second, after.pixels)]
+    if truth is not None:
+        panels.append((["reference"], truth.pixels))
+    settings = record.pipeline
+    solver = settings.get("solver")
+    how = [str(settings["task"]), f"prior {settings['prior']['name']}"]
+    if solver:
+        how.append(f"{solver['name']}, {solver['iterations']} iterations")
+    captions = [f"{', '.join(how)}; {record.noise}; {record.seconds:.2f} s"]
+    if record.checks.residual is not None:
+        left = record.checks.residual
+        captions.append(
+            f"residual: standard deviation {255 * left.std:.2f}/255, {left.ratio:.2f} times the "
+            f"noise level; largest autocorrelation {left.correlation:+.2f}"
+        )
+    captions += [f"warning: {line}" for line in record.warnings]
+    picture = draw(panels, detail(before.pixels, after.pixels), captions)
+    whole(path, picture.save)

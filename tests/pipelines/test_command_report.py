@@ -1,0 +1,73 @@
+"""``pnp-priors run --report`` and ``--reference``."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pnp_priors import images
+
+
+@pytest.fixture(autouse=True)
+def work(folder, smoother):
+    return folder
+
+
+def reports(folder):
+    return {
+        path.relative_to(folder).as_posix().removesuffix(".report.json"): json.loads(
+            path.read_text(encoding="utf-8")
+        )
+        for path in folder.rglob("*.report.json")
+    }
+
+
+def test_reports_of_a_folder(command, work, photo):
+    images.write(work / "originals" / "a.png", images.Image(photo))
+    code, _, err = command("run", "p.yaml", "in", "-o", "out", "--reference", "originals")
+    assert code == 0
+    found = reports(work / "out")
+    assert sorted(found) == ["a.png", "deep/b.tif"]
+    first, second = found["a.png"], found["deep/b.tif"]
+    # The original is the very input here.
+    assert first["scores"]["psnr"]["input"] is None
+    assert 10 < first["scores"]["psnr"]["restored"] < 60
+    assert second["scores"] is None
+    assert "in/deep/b.tif: no original of this name in originals: not measured" in err
+    for report in (first, second):
+        assert len(report["iterates"][0]["change"]) == 2
+        assert report["residual"]["pixels"] > 1000
+        assert report["noise"]["sigma"] == 0.02
+        assert report["kernel"]["size"] == [5, 5]
+    assert (work / "out" / "deep" / second["picture"]).is_file()
+    # A second run neither restores nor takes reports for photos.
+    code, out, _ = command("run", "p.yaml", "in", "-o", "out", "--report")
+    assert code == 0
+    assert "0 restored, 2 skipped" in out
+
+
+def test_a_batch_has_the_reports_of_its_photos(command, work, photo):
+    images.write(work / "in" / "c.png", images.Image(photo[:, ::-1].copy()))
+    command("run", "p.yaml", "in/*.png", "-o", "one", "--report")
+    command("run", "p.yaml", "in/*.png", "-o", "both", "--report", "--batch", 2)
+    one, both = reports(work / "one"), reports(work / "both")
+    assert sorted(one) == sorted(both) == ["a.png", "c.png"]
+    for name in one:
+        (alone,), (together,) = one[name]["iterates"], both[name]["iterates"]
+        np.testing.assert_allclose(alone["change"], together["change"], rtol=1e-3)
+    assert one["a.png"]["iterates"] != one["c.png"]["iterates"]
+
+
+def test_a_wrong_level_is_said_without_a_report_too(command, work):
+    code, _, err = command("run", "p.yaml", "in/a.png", "-o", "out", "--set", "noise.sigma=0.5")
+    assert code == 0
+    assert "warning: in/a.png: noise.sigma is" in err
+    assert "too high" in err
+    assert reports(work / "out") == {}
+
+
+def test_a_reference_that_is_not_there(command, work):
+    code, _, err = command("run", "p.yaml", "in", "-o", "out", "--reference", "nowhere")
+    assert code == 2
+    assert "--reference: no such file or folder: nowhere" in err
+    assert not (work / "out").exists()
