@@ -20,6 +20,9 @@ from pnp_priors.priors.dncnn import DnCNN
 
 #: layers at the end that stay linear (paper, section III)
 LINEAR_LAYERS = 2
+#: of an estimate as a share of its channel: all of them change the image directly, and with 1 the
+#: first steps of an optimizer whose steps do not depend on the gradient's size overshoot
+ESTIMATE_GAIN = 0.05
 #: channels of the classifier's convolutions, each of which halves height and width
 CLASSIFIER_WIDTHS = (16, 32, 32, 48)
 
@@ -61,7 +64,7 @@ class NoiseEstimates(nn.Module):
             features, estimate = convolve_and_estimate(
                 features, weight, layer.bias, rectified=left >= LINEAR_LAYERS
             )
-            estimates.append(estimate.to(x.dtype))
+            estimates.append(ESTIMATE_GAIN * estimate.to(x.dtype))
         return estimates
 
 
@@ -188,7 +191,8 @@ class ClassAware(Prior):
 
         DnCNN's hidden layers have a channel more than go on here: the weakest is left out, by the
         norms of the weights that make and use it. Its estimate comes from the last layer alone.
-        Layers that it has not become identities.
+        Layers that it has not become identities. Features, whose scale is arbitrary in a chain of
+        ReLUs, are brought to about 1, so that the other layers' estimates can start gently.
 
         :raises WeightsError: other sizes, another system, or normalisation in between.
         """
@@ -254,6 +258,9 @@ def _fill_from_dncnn(network: NoiseEstimates, dncnn: DnCNN) -> None:
     for target in mine[len(theirs) - 1 : -1]:
         _set(target, identity, None, torch.arange(len(kept)))
     _set(mine[-1], theirs[-1].weight[:, kept], theirs[-1].bias, torch.zeros(1, dtype=torch.long))
+    for parameter in mine[-1].parameters():
+        parameter /= ESTIMATE_GAIN
+    _even_out(network)
 
 
 def _set(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, rows: Tensor) -> None:
@@ -264,3 +271,25 @@ def _set(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, rows: Tensor) ->
     layer.bias.zero_()
     if bias is not None:
         layer.bias[: len(rows)] = bias[rows]
+
+
+def _even_out(network: NoiseEstimates) -> None:
+    """Features of root mean square 1 in each layer, on random blotches; the same function.
+
+    The estimates of all layers but the last must be zero.
+    """
+    generator = torch.Generator().manual_seed(0)
+    blotches = F.interpolate(torch.rand(4, 1, 8, 8, generator=generator), (64, 64), mode="bilinear")
+    x = blotches + 0.1 * torch.randn(blotches.shape, generator=generator)
+    *hidden, last = network.convolutions
+    before = 1.0
+    for index, layer in enumerate(hidden):
+        assert layer.bias is not None
+        layer.weight *= before
+        features = layer(x)[:, :-1]
+        x = features.relu() if index < len(hidden) + 1 - LINEAR_LAYERS else features
+        before = float(x.square().mean().sqrt().clamp(min=1e-6))
+        x = x / before
+        layer.weight /= before
+        layer.bias /= before
+    last.weight *= before

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pnp_priors.errors import ConfigError, InputError, UnknownNameError, WeightsError
 from pnp_priors.priors import _convolutions
-from pnp_priors.priors.class_aware import ClassAware, NoiseEstimates
+from pnp_priors.priors.class_aware import ESTIMATE_GAIN, ClassAware, NoiseEstimates
 from pnp_priors.priors.dncnn import DnCNN
 
 CLASSES = ("bright", "dark")
@@ -51,7 +51,7 @@ def test_the_network_is_the_paper_s_written_out() -> None:
     features, noise = x, torch.zeros_like(x)
     for index, layer in enumerate(prior.networks[0].layers):
         y = F.conv2d(features, layer.weight, layer.bias, padding=1)
-        noise = noise + y[:, -1:]
+        noise = noise + ESTIMATE_GAIN * y[:, -1:]
         features = y[:, :-1].relu() if index < 3 else y[:, :-1]
     assert features.shape[1] == 0, "the last layer has nothing but its estimate"
     torch.testing.assert_close(prior(x), x - noise)
@@ -191,6 +191,25 @@ def test_it_starts_from_a_dncnn_of_which_a_channel_does_nothing(depth: int, bias
     prior.adopt(dncnn)
     torch.testing.assert_close(prior(x), expected, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(expected, x, atol=1e-2)
+
+
+def test_features_of_any_scale_are_brought_to_about_one() -> None:
+    """A DnCNN whose features grow a hundredfold and whose last layer makes up for it."""
+    torch.manual_seed(3)
+    dncnn = DnCNN(depth=4, width=8, blind=True).requires_grad_(False).eval()
+    first, *_, last = (layer for layer in dncnn.body if isinstance(layer, torch.nn.Conv2d))
+    first.weight[0] = 0  # the channel that is left out
+    first.weight *= 100
+    last.weight += 0.01
+    prior = ClassAware(("one",), 7, 8).requires_grad_(False).eval()
+    prior.adopt(dncnn)
+    x = image(0.5)
+    features, sizes = x, []
+    for layer in prior.networks[0].layers:
+        y = F.conv2d(features, layer.weight, layer.bias, padding=1)
+        features = y[:, :-1].relu()
+        sizes.append(float(features.square().mean().sqrt()))
+    assert all(0.1 < size < 10 for size in sizes[:4])
 
 
 @pytest.mark.parametrize(
