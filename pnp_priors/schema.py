@@ -14,20 +14,40 @@ from pnp_priors.errors import ConfigError, MissingFileError
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _DuplicateKeyError(yaml.MarkedYAMLError):
+    """YAML forbids a key to be there twice; PyYAML takes the last one."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and refuses duplicate keys."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                problem = f"the key {key.value!r} is there twice"
+                raise _DuplicateKeyError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 
     :raises MissingFileError: there is no such file.
-    :raises ConfigError: it is not YAML; the line is named.
+    :raises ConfigError: it is not YAML, or has a key twice; the line is named.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError as error:
         raise MissingFileError(f"no such file: {path}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: not readable as YAML") from error
+        reason = error.problem if isinstance(error, _DuplicateKeyError) else "not readable as YAML"
+        raise ConfigError(f"{path}{where}: {reason}") from error
 
 
 def parse_as(model: type[Model], content: Any, where: str | Callable[[str], str]) -> Model:
@@ -56,7 +76,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """The first problem in one line, and how many more there are."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         text = f"unknown key {key!r}"
         parent = _model_at(model, first["loc"][:-1])
@@ -64,10 +84,15 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             text += f"; allowed: {', '.join(parent.model_fields)}"
     elif first["type"] == "missing":
         text = f"missing key {key!r}"
+    elif first["type"] == "model_type":
+        below = _model_at(model, first["loc"])
+        known = f": {', '.join(below.model_fields)}" if below is not None else ""
+        text = f"{key}: expected keys below it{known} (got {first['input']!r})"
     else:
         message = first["msg"].removeprefix("Value error, ")
         given = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
-        text = f"{key}: {message}{given}"
+        # What is wrong with several keys together is said of the model, at the top of no key.
+        text = f"{key}: {message}{given}" if key else f"{message}{given}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return text + more
 

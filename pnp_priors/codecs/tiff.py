@@ -53,7 +53,7 @@ def decode(path: Path) -> Stored:
         _check_colours(page)
         values = series.asarray()
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            values = np.iinfo(values.dtype).max - values
+            values = _negative(values)
         values = np.moveaxis(values, axes.index("S"), -1) if "S" in axes else values[..., None]
         leading = values.shape[:-3]
         metadata = _metadata(page, series, leading)
@@ -96,6 +96,15 @@ def _check_colours(page: TiffPage) -> None:
     if kind not in {PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB}:
         name = getattr(kind, "name", str(kind)).lower()
         raise InputError(f"colours of kind {name}; convert it to gray or RGB")
+
+
+def _negative(values: np.ndarray) -> np.ndarray:
+    """Of files in which 0 is white, as fax machines and scanners write them."""
+    if values.dtype == np.bool_:
+        return ~values
+    if not np.issubdtype(values.dtype, np.integer):
+        raise InputError(f"pixels of type {values.dtype} of which 0 is white; convert it to gray")
+    return np.iinfo(values.dtype).max - values
 
 
 def _metadata(page: TiffPage, series: TiffPageSeries, leading: tuple[int, ...]) -> Metadata:

@@ -38,7 +38,7 @@ class Estimate:
         return f"{255 * self.sigma:.2f} ± {255 * self.spread:.2f} /255"
 
 
-def estimate(photo: Tensor) -> Estimate:
+def estimate(photo: Tensor, sharp: bool = False) -> Estimate:
     """Estimate the level of white noise in a photo, by deepinv's ``PatchCovarianceNoiseEstimator``.
 
     The spread is the standard deviation of the estimates on 3×3 blocks, or the distance of the
@@ -46,14 +46,22 @@ def estimate(photo: Tensor) -> Estimate:
     kernel, with noise of 1, 2.55 and 10 of 255, estimates were 4, 2 and 0 percent too high in the
     mean, and all within two spreads. Fine texture counts as noise: of the sharp photos themselves
     the estimates came out 5, 3 and 1.2 times too high, and more than half were off by more than two
-    spreads at 1 and 2.55. So on sharp photos an estimate is an upper bound, not a measurement.
+    spreads at 1 and 2.55. So on sharp photos an estimate is an upper bound, not a measurement,
+    unless their colours help (``sharp``).
 
     :param photo: ``[B, C, H, W]``, of noise that is the same everywhere; its middle is used.
+    :param sharp: see :func:`pnp_priors.pipelines.photos.estimated_noise`.
     :raises InputError: the photo is too small or too plain for an estimate.
     """
     from pnp_priors.pipelines.photos import estimated_noise
 
-    sigma = estimated_noise(photo)
+    return with_spread(estimated_noise(photo, sharp), photo, sharp)
+
+
+def with_spread(sigma: float, photo: Tensor, sharp: bool = False) -> Estimate:
+    """An estimate that was made already, with the spread of :func:`estimate`."""
+    from pnp_priors.pipelines.photos import estimated_noise
+
     rows, columns = ((max(size - _SIDE, 0) // 2) for size in photo.shape[-2:])
     middle = photo[..., rows : rows + _SIDE, columns : columns + _SIDE]
     height, width = (size // _BLOCKS for size in middle.shape[-2:])
@@ -64,7 +72,7 @@ def estimate(photo: Tensor) -> Estimate:
         for column in range(_BLOCKS):
             block = middle[..., row * height :, column * width :][..., :height, :width]
             try:
-                found.append(estimated_noise(block))
+                found.append(estimated_noise(block, sharp))
             except InputError:
                 continue  # a plain block tells nothing
     if len(found) < 2:
@@ -80,8 +88,10 @@ def stated_warnings(stated: float, found: Estimate) -> list[str]:
     Too high is said above 2.5 times the estimate and two spreads; too low, because estimates are
     often too high themselves, only below a tenth of the estimate less its spread.
 
-    :param stated: standard deviation in [0, 1] units.
+    :param stated: standard deviation in [0, 1] units; of 0, no noise at all, nothing is said.
     """
+    if stated <= 0:
+        return []
     spread = found.spread or 0.0
     where = f"noise.sigma is {255 * stated:.3g}/255, but the photo's noise is about {found}"
     if stated > _FAR * (found.sigma + 2 * spread):

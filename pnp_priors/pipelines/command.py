@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError
+from pnp_priors.errors import MissingFileError, PnpPriorsError
 
 if TYPE_CHECKING:
     from pnp_priors.pipelines.inputs import Job
@@ -170,12 +170,11 @@ def _restored(
 
 def _run_example(pipeline: Pipeline, out: Path, device: str, report: bool) -> None:
     from pnp_priors.pipelines.example import restore_example
-    from pnp_priors.pipelines.inputs import Job, check_writable
+    from pnp_priors.pipelines.inputs import Job, check_folder, check_writable
     from pnp_priors.pipelines.messages import bar, console, warn
     from pnp_priors.report.review import Review
 
-    if out.is_file():
-        raise InputError(f"{out}: the output must be a folder here, this is a file")
+    check_folder(out)
     check_writable([Job(Path(), out / "example.png")])
     said = console()
     try:

@@ -16,8 +16,6 @@ from pnp_priors.pipelines.inputs import Job
 from pnp_priors.pipelines.run import Done
 
 if TYPE_CHECKING:
-    import torch
-
     from pnp_priors.pipelines.restorer import Progress, Restorer, Used
 
 
@@ -48,6 +46,7 @@ def restore_example(
     :raises ConfigError: the pipeline has no example.
     """
     from pnp_priors.pipelines.comparison import draw
+    from pnp_priors.report.record import scores
 
     example = restorer.pipeline.example
     if example is None:
@@ -73,7 +72,9 @@ def restore_example(
     psnr = ssim = None
     panels = [("input", before), ("restored", restored)]
     if truth is not None:
-        psnr, ssim = _scores(before, restored, truth)
+        got = scores(before, restored, truth, str(example.truth))
+        assert got is not None
+        psnr, ssim = got.psnr, got.ssim
         panels = [
             (f"input   {psnr[0]:.2f} dB", before),
             (f"restored   {psnr[1]:.2f} dB", restored),
@@ -110,19 +111,3 @@ def enlarged(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         ]
         pixels = np.stack(planes)
     return np.broadcast_to(pixels, (channels, height, width)) if len(pixels) == 1 else pixels
-
-
-def _scores(
-    before: images.Image, after: images.Image, truth: images.Image
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    import torch
-
-    from pnp_priors.benchmark.metrics import psnr, ssim
-
-    def tensor(image: images.Image) -> torch.Tensor:
-        # As it is written: clipped and rounded to the file's depth.
-        stored = images.to_stored(image.pixels, image.dtype, image.white)
-        return torch.from_numpy(images.to_unit(stored, image.white))[None]
-
-    first, second, clean = (tensor(image) for image in (before, after, truth))
-    return (psnr(first, clean), psnr(second, clean)), (ssim(first, clean), ssim(second, clean))

@@ -59,10 +59,14 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipeline:
         for given, value in settings.items():
             if f"{key}.".startswith(f"{given}."):
                 return f"--set {given}={value}"
-        return str(path)
+        # What is wrong with keys together may come from any of those that were set.
+        below = [f"--set {g}={v}" for g, v in settings.items() if f"{g}.".startswith(f"{key}.")]
+        every = [f"--set {g}={v}" for g, v in settings.items()]
+        among = below if key else every
+        return f"{path} with {' '.join(among)}" if among else str(path)
 
     if not isinstance(content, dict):
-        return parse_as(Pipeline, content, where)
+        return parse_as(Pipeline, content, str(path))
     for key in PATHS:
         _change(content, key, lambda value: _absolute(value, path.parent))
     for key, value in settings.items():
@@ -70,6 +74,8 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipeline:
     task = content.get("task")
     if not isinstance(task, str) or task not in TASKS:
         known = ", ".join(sorted(TASKS))
+        if task is None:
+            raise ConfigError(f"{path}: missing key 'task', one of {known}")
         raise ConfigError(f"{where('task')}: task: expected one of {known} (got {task!r})")
     return parse_as(TASKS[task], content, where)
 

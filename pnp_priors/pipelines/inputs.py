@@ -13,6 +13,9 @@ from pnp_priors import images
 from pnp_priors.atomic import remove_leftovers
 from pnp_priors.errors import InputError, MissingFileError
 
+#: how the pictures of :mod:`pnp_priors.report.files` end
+_REPORT = ".report.png"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -31,8 +34,8 @@ def plan(inputs: Iterable[str | Path], out: Path) -> list[Job]:
     """What to restore and where to.
 
     Folders are searched and mirrored below ``out``. A pattern such as ``photos/**/*.png`` is
-    mirrored from its first folder without a wildcard on (``photos``). Hidden files and what lies
-    in ``out`` are left out of both.
+    mirrored from its first folder without a wildcard on (``photos``). Hidden files, pictures
+    of reports and what lies in ``out`` are left out of both.
 
     :param out: a folder; or, for a single input file, also a file name.
     :raises MissingFileError: an input does not exist.
@@ -43,10 +46,20 @@ def plan(inputs: Iterable[str | Path], out: Path) -> list[Job]:
     if len(given) == 1 and given[0].is_file() and images.is_image(out) and not out.is_dir():
         jobs = [Job(given[0], out)]
     else:
-        if out.is_file():
-            raise InputError(f"{out}: the output must be a folder here, this is a file")
+        check_folder(out)
         jobs = [job for path in given for job in _jobs(path, out)]
     return list(_checked(jobs))
+
+
+def check_folder(out: Path) -> None:
+    """Refuse an output that is a file, or is named as one and not there.
+
+    :raises InputError: names it.
+    """
+    if out.is_file():
+        raise InputError(f"{out}: the output must be a folder here, this is a file")
+    if images.is_image(out) and not out.exists():
+        raise InputError(f"{out}: the output must be a folder here, this is the name of a file")
 
 
 def check_writable(jobs: Iterable[Job]) -> None:
@@ -133,8 +146,10 @@ def _in_folder(folder: Path, root: Path, out: Path) -> list[Path]:
 def _is_input(file: Path, root: Path, out: Path) -> bool:
     if not images.is_image(file) or not file.is_file():
         return False
-    # Hidden files are no photos, and earlier results no input.
+    # Hidden files and the pictures of reports are no photos, and earlier results no input.
     if any(part.startswith(".") for part in file.relative_to(root).parts):
+        return False
+    if file.name.endswith(_REPORT):
         return False
     inside = out.resolve()
     return inside == root.resolve() or inside not in file.resolve().parents

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pnp_priors import images
 from pnp_priors.errors import BlindPriorWarning, InputError
+from pnp_priors.monitoring import noise as noise_levels
 from pnp_priors.monitoring.iterates import Trace, collected, of_image
 from pnp_priors.pipelines import tiling
 from pnp_priors.pipelines.photos import Photo, as_given, batch, estimated_noise
@@ -40,6 +41,27 @@ class Used:
     words: str
     notes: tuple[str, ...] = ()
     traces: tuple[Trace, ...] = ()
+
+
+#: rows and columns of a photo
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a restored photo would be measured as, to compare it with the photo given.
+
+    :param values: ``[C, H, W]`` in [0, 1].
+    :param border: width in pixels of a border of it that is not to be trusted.
+    :param mask: ``[H, W]`` or that of ``values``, true where there was a measurement; ``None``:
+        everywhere.
+    :param weights: of the channels, where their weighted sum alone was restored.
+    """
+
+    values: np.ndarray
+    border: int = 0
+    mask: np.ndarray | None = None
+    weights: tuple[float, ...] | None = None
 
 
 @contextmanager
@@ -84,14 +106,18 @@ class Restorer(Reconstructor):
         noise = getattr(self.pipeline, "noise", None)
         if noise is None:
             return None
-        return estimated_noise(batch(y)) if self._estimates else noise.sigma
+        return estimated_noise(batch(y), self.sharp) if self._estimates else noise.sigma
 
     def describe(self, level: float | None, image: images.Image) -> Used:
         """How a photo is restored with a noise level of :meth:`noise_level`."""
         if level is None:
             return Used(None, "no noise level needed", self._remarks())
-        how = "estimated" if self._estimates else "as given"
-        return Used(level, f"noise level {255 * level:.2f}/255, {how}", self._remarks())
+        if not self._estimates:
+            words = f"noise level {255 * level:.2f}/255, as given"
+        else:
+            pixels = torch.from_numpy(np.ascontiguousarray(image.pixels))[None]
+            words = f"noise level {noise_levels.with_spread(level, pixels, self.sharp)}, estimated"
+        return Used(level, words, self._remarks())
 
     @torch.no_grad()
     def forward(
@@ -192,12 +218,17 @@ class Restorer(Reconstructor):
         image = images.read(Path(path), self.pipeline.scale)
         return self.restore_image(image, Path(path), progress)
 
-    def predict(self, x: np.ndarray) -> tuple[np.ndarray, int] | None:
-        """What a restored photo would be measured as, to compare it with the photo given.
+    #: whether photos are given unblurred
+    sharp = False
+    #: whether the noise level can be estimated from a photo as it is given
+    estimable = True
 
-        :param x: ``[C, H, W]`` in [0, 1], a photo or a part of one.
-        :returns: of the same shape, and the width in pixels of a border that is not to be trusted;
-            ``None`` where a task has no such thing, or noise that is not the same everywhere.
+    def predict(self, x: np.ndarray, window: Window) -> Prediction | None:
+        """What a restored photo would be measured as in a part of the photo given.
+
+        :param x: ``[C, H, W]`` in [0, 1], all of the restored photo.
+        :param window: that part, of the photo given; both start at even pixels.
+        :returns: ``None`` where a task has no such thing, or noise that is not the same everywhere.
         """
         return None
 

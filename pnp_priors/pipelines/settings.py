@@ -82,10 +82,20 @@ class PriorChoice(Strict):
     )
 
 
+#: of a solver that has presets
+Iterations = Annotated[
+    int | None,
+    Field(ge=1, le=10_000, strict=True, description="by default the preset's, or 8"),
+]
+
+
 class Solver(Strict):
     name: Literal["hqs", "admm", "drs", "pgd", "red"] = "hqs"
-    schedule: Literal["dpir", "genericdp"] = "dpir"
-    iterations: int = Field(default=8, ge=1, le=10_000, strict=True)
+    schedule: Literal["preset", "dpir", "genericdp"] = Field(
+        default="preset",
+        description="preset: the one tuned for this prior and solver; dpir where there is none",
+    )
+    iterations: Iterations = None
 
 
 class Example(Strict):

@@ -259,7 +259,7 @@ def _fill_from_dncnn(network: NoiseEstimates, dncnn: DnCNN) -> None:
         _set(target, identity, None, torch.arange(len(kept)))
     _set(mine[-1], theirs[-1].weight[:, kept], theirs[-1].bias, torch.zeros(1, dtype=torch.long))
     for parameter in mine[-1].parameters():
-        parameter /= ESTIMATE_GAIN
+        parameter.div_(ESTIMATE_GAIN)
     _even_out(network)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ from pnp_priors.monitoring import residual as residuals
 
 if TYPE_CHECKING:
     from pnp_priors.monitoring.iterates import Trace
+    from pnp_priors.pipelines.restorer import Prediction, Window
+
+    #: see :meth:`pnp_priors.pipelines.restorer.Restorer.predict`
+    Predict = Callable[[np.ndarray, Window], Prediction | None]
 
 #: the residual of a large image is tested on its middle, of so many pixels a side
 _SIDE = 1024
-#: see :meth:`pnp_priors.pipelines.restorer.Restorer.predict`
-Predict = Callable[[np.ndarray], tuple[np.ndarray, int] | None]
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,31 @@ def check(
     kernel: np.ndarray | None = None,
     traces: Sequence[Trace] = (),
     clipped: bool = True,
+    estimable: bool = True,
+    sharp: bool = False,
 ) -> Checks:
     """Check a restored image.
 
     :param before: ``[C, H, W]`` in [0, 1], what was restored.
-    :param after: the result.
+    :param after: the result, also of another size or number of channels.
     :param sigma: the noise level that was used, in [0, 1] units; ``None``: none was.
     :param stated: a person said so; otherwise it is an estimate, which is not compared with itself.
-    :param predict: gives ``A x`` of the size of its argument, and how many pixels of its border
-        are not to be trusted, or ``None``; without it the residual is not tested.
+    :param predict: gives ``A x`` in a part of ``before``, or ``None``; without it the residual is
+        not tested.
     :param kernel: ``[h, w]`` of sum 1, tried both ways round.
     :param clipped: the file holds no values outside [0, 1], so that noise is cut off there; such
         pixels are left out of the residual.
+    :param estimable: ``before`` has pixels of one kind throughout, so that its noise level can be
+        estimated.
+    :param sharp: ``before`` is not blurred.
     """
-    estimate = _estimate(before)
+    estimate = _estimate(before, sharp) if estimable else None
     residual = orientation = None
     lines = [line for trace in traces for line in trace.warnings]
     if sigma is not None:
         if estimate is not None and stated:
             lines += levels.stated_warnings(sigma, estimate)
-        if predict is not None and before.shape == after.shape:
+        if predict is not None:
             residual = _residual(before, after, sigma, predict, clipped)
             lines += [] if residual is None else residual.warnings
         if kernel is not None:
@@ -79,11 +87,11 @@ def check(
     )
 
 
-def _estimate(before: np.ndarray) -> levels.Estimate | None:
+def _estimate(before: np.ndarray, sharp: bool) -> levels.Estimate | None:
     import torch
 
     try:
-        return levels.estimate(torch.from_numpy(np.ascontiguousarray(before))[None])
+        return levels.estimate(torch.from_numpy(np.ascontiguousarray(before))[None], sharp)
     except InputError:
         return None  # too small or too plain
 
@@ -91,15 +99,27 @@ def _estimate(before: np.ndarray) -> levels.Estimate | None:
 def _residual(
     before: np.ndarray, after: np.ndarray, sigma: float, predict: Predict, clipped: bool
 ) -> residuals.Residual | None:
-    tops = [max(size - _SIDE, 0) // 2 for size in before.shape[-2:]]
-    middle = (slice(None), *(slice(top, top + _SIDE) for top in tops))
-    given = before[middle]
-    predicted = predict(after[middle])
+    rows, columns = (_middle(size) for size in before.shape[-2:])
+    given = before[:, rows, columns]
+    predicted = predict(after, (rows, columns))
     if predicted is None:
         return None
-    measured, border = predicted
-    mask = (given > 0) & (given < 1) if clipped else None
+    mask: np.ndarray = np.ones(given.shape, bool)
+    if clipped:
+        mask &= (given > 0) & (given < 1)
+    if predicted.mask is not None:
+        mask &= predicted.mask
+    if predicted.weights is not None:
+        mask = np.logical_and.reduce(mask)[None]
+        given = np.tensordot(predicted.weights, given, 1)[None]
+        sigma *= math.hypot(*predicted.weights)
     try:
-        return residuals.check(given - measured, sigma, border, mask)
+        return residuals.check(given - predicted.values, sigma, predicted.border, mask)
     except InputError:
         return None  # too few pixels inside the border
+
+
+def _middle(size: int) -> slice:
+    # From an even pixel on, see Restorer.predict.
+    top = max(size - _SIDE, 0) // 4 * 2
+    return slice(top, min(top + _SIDE, size))

@@ -35,6 +35,8 @@ def check_page(restorer: Restorer, done: Done, page: int) -> Checks:
         kernel=None if kernel is None else kernel.cpu().numpy(),
         traces=used.traces,
         clipped=before.dtype != "float32",
+        estimable=restorer.estimable,
+        sharp=restorer.sharp,
     )
 
 
@@ -60,6 +62,10 @@ def write(
     source, target = done.job.source, done.job.target
     original, clean, problems = _originals(restorer, reference, source)
     several = len(done.used) > 1
+    settings = restorer.pipeline.model_dump(mode="json", exclude={"input", "output"})
+    if "solver" in settings:
+        # Where the file leaves it to a preset, as it was used.
+        settings["solver"]["iterations"] = restorer.iterations
     reported = []
     for page, (used, found) in enumerate(zip(done.used, checks, strict=True)):
         name = f"{target.name}.page{page + 1}" if several else target.name
@@ -82,7 +88,7 @@ def write(
         record = Record(
             input=str(source),
             output=str(target),
-            pipeline=restorer.pipeline.model_dump(mode="json", exclude={"input", "output"}),
+            pipeline=settings,
             sigma=used.noise,
             noise=used.words,
             checks=found,

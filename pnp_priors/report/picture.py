@@ -128,11 +128,11 @@ def _scales(scale: float, zoom: int, where: tuple[int, int, int, int]) -> str:
 
 
 def _folded(line: str, font: object, panels: int, column: int) -> list[str]:
-    """A line broken at spaces to the width of the sheet."""
+    """A line broken at spaces to the width of the sheet; what follows is indented."""
     room = panels * (column + _MARGIN) - _MARGIN
     parts, current = [], ""
     for word in line.split():
-        longer = f"{current} {word}".strip()
+        longer = f"{current} {word}" if current else word
         if current and font.getlength(longer) > room:  # type: ignore[attr-defined]
             parts.append(current)
             longer = f"   {word}"

@@ -29,9 +29,15 @@ class Review:
         """Review a file; one that was skipped or failed has nothing to review."""
         if done.skipped or done.error is not None:
             return
-        checks = [files.check_page(self.restorer, done, page) for page in range(len(done.used))]
-        if self.report:
-            checks = files.write(self.restorer, done, checks, self.reference)
+        try:
+            checks = [files.check_page(self.restorer, done, page) for page in range(len(done.used))]
+            if self.report:
+                checks = files.write(self.restorer, done, checks, self.reference)
+        except Exception as error:
+            # The file is restored and written; what is said about it must not end the run.
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            self._warn(f"{done.job.source}: restored, but it could not be reviewed ({reason})")
+            return
         for line in dict.fromkeys(line for found in checks for line in found.warnings):
             self._warn(f"{done.job.source}: {line}")
 

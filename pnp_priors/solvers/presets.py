@@ -12,8 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pnp_priors.errors import UnknownNameError
-from pnp_priors.physics.jpeg_fidelity import WIDTH
-from pnp_priors.solvers.deblocking import deblocking_schedule
+from pnp_priors.solvers.deblocking import RESTORING_WIDTH, deblocking_schedule
 from pnp_priors.solvers.schedules import Schedule, dpir
 from pnp_priors.tuning.schema import Preset, check_task, read
 
@@ -61,7 +60,7 @@ ITERATIONS = 8
 
 _DEFAULTS = {
     "deconvolution": {"start": 49 / 255, "end": 1.0, "weight": 0.23},
-    "jpeg-deblocking": {"first": 2.0, "last": 0.5, "width": WIDTH},
+    "jpeg-deblocking": {"first": 2.0, "last": 0.5, "width": RESTORING_WIDTH},
 }
 #: where a solver needs others: docs/presets.md has the measurement
 _DEFAULTS_OF_SOLVERS = {
@@ -75,12 +74,12 @@ def default_values(task: str, solver: str) -> dict[str, float]:
     return _DEFAULTS[task] | _DEFAULTS_OF_SOLVERS.get((task, solver), {})
 
 
-def default(task: str, solver: str, noise: float) -> Tuned:
+def default(task: str, solver: str, noise: float, iterations: int = ITERATIONS) -> Tuned:
     """What is used without a preset.
 
     :raises InputError: an impossible noise level.
     """
-    return MEANINGS[task](solver, noise, ITERATIONS, **default_values(task, solver))
+    return MEANINGS[task](solver, noise, iterations, **default_values(task, solver))
 
 
 def available(task: str | None = None) -> list[Path]:
@@ -121,12 +120,13 @@ def preset(task: str, prior: str, noise: float, solver: str = "hqs") -> Tuned:
     return default(task, solver, noise) if found is None else at(found, noise)
 
 
-def at(preset: Preset, noise: float) -> Tuned:
+def at(preset: Preset, noise: float, iterations: int | None = None) -> Tuned:
     """What a preset, such as one from :func:`pnp_priors.tuning.schema.read`, says at a noise level.
 
+    :param iterations: other than those that it was tuned for.
     :raises InputError: an impossible noise level.
     """
     meant = MEANINGS[preset.task](
-        preset.solver, noise, preset.iterations, **preset.at(max(noise, 1e-6))
+        preset.solver, noise, iterations or preset.iterations, **preset.at(max(noise, 1e-6))
     )
     return Tuned(meant.solver, meant.schedule, meant.width, preset)

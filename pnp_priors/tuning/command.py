@@ -64,6 +64,7 @@ def tune(
     from pnp_priors import registry
     from pnp_priors.benchmark.command import check_device
     from pnp_priors.benchmark.tasks import known
+    from pnp_priors.pipelines.inputs import Job, check_writable
     from pnp_priors.solvers.presets import TUNED_SOLVERS
     from pnp_priors.tuning import schema
     from pnp_priors.tuning.problems import crops as cut
@@ -81,6 +82,8 @@ def tune(
     path = output or Path(f"{card.name}-{task}-{solver}.yaml")
     if path.suffix not in {".yaml", ".yml"} or path.is_dir():
         raise InputError(f"--output {path}: a preset is a .yaml file")
+    # Before the search, not after it.
+    check_writable([Job(data, path)])
     known("solver", solver, TUNED_SOLVERS)
     levels = level or TASKS[task].levels
     for value in levels:

@@ -90,6 +90,18 @@ def test_colours_that_are_not_rgb_are_refused(tmp_path, colours):
         images.read(tmp_path / "a.tif")
 
 
+def test_files_in_which_0_is_white(tmp_path):
+    dark = np.random.default_rng(1).random((9, 7)) < 0.5
+    tifffile.imwrite(tmp_path / "bit.tif", dark, photometric="miniswhite")
+    np.testing.assert_array_equal(images.read(tmp_path / "bit.tif").pixels[0], ~dark)
+    tifffile.imwrite(tmp_path / "byte.tif", np.uint8([[0, 255, 1]]), photometric="miniswhite")
+    read = images.read(tmp_path / "byte.tif").pixels[0]
+    np.testing.assert_array_equal(images.to_stored(read, "uint8"), [[255, 0, 254]])
+    tifffile.imwrite(tmp_path / "float.tif", np.zeros((3, 3), np.float32), photometric="miniswhite")
+    with pytest.raises(InputError, match=r"float\.tif: pixels of type float32 of which 0 is white"):
+        images.read(tmp_path / "float.tif")
+
+
 def test_the_place_on_the_map_and_the_kind_of_fourth_channel_stay(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 4)).astype(np.uint8)
     keys = (1, 1, 0, 1, 1024, 0, 1, 1)

@@ -1,5 +1,7 @@
 """Estimated noise levels and stated ones that cannot be right."""
 
+import math
+
 import pytest
 import torch
 
@@ -29,6 +31,21 @@ def test_noise_that_differs_within_the_photo_widens_the_spread():
     assert noise.estimate(uneven).spread > 3 * noise.estimate(even).spread
 
 
+def test_colours_tell_texture_from_noise_unless_they_share_it():
+    texture = 0.05 * torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(1))
+    level = 0.03
+    noisy = photo(level, 96, channels=3) + texture
+    alone = noise.estimate(noisy).sigma
+    assert alone == pytest.approx(math.hypot(level, 0.05), rel=0.1)
+    assert noise.estimate(noisy, sharp=True).sigma == pytest.approx(level, rel=0.1)
+    gray = photo(level, 96).expand(-1, 3, -1, -1)
+    assert noise.estimate(gray, sharp=True).sigma == pytest.approx(level, rel=0.1)
+    # Chroma that was halved has no noise of its own left.
+    chroma = torch.nn.functional.interpolate(photo(level, 12, channels=3), 96, mode="bilinear")
+    shared = gray + 0.2 * (chroma - chroma.mean(1, keepdim=True))
+    assert noise.estimate(shared, sharp=True).sigma == pytest.approx(level, rel=0.15)
+
+
 def test_small_photos_have_no_spread_and_tiny_ones_no_estimate():
     assert noise.estimate(photo(0.02, size=60)).spread is None
     with pytest.raises(InputError, match=r"set noise\.sigma"):
@@ -45,6 +62,7 @@ def test_words():
     [
         (10 / 255 / 255, "too low (as if it had been divided by 255 twice)"),
         (1.0, "too high"),
+        (0.0, None),
         (0.02, None),
         (0.05, None),
         (0.2, "too high"),

@@ -79,7 +79,7 @@ def test_progress_counts_iterations(restorer, photo):
 
 
 @pytest.mark.parametrize("name", ["hqs", "admm", "drs", "pgd", "red"])
-@pytest.mark.parametrize("schedule", ["dpir", "genericdp"])
+@pytest.mark.parametrize("schedule", ["preset", "dpir", "genericdp"])
 def test_every_solver_and_schedule(folder, smoother, photo, name, schedule):
     settings = {"solver.name": name, "solver.schedule": schedule, "solver.iterations": 3}
     seen = []
@@ -97,7 +97,9 @@ def test_physics_replaces_the_kernel_and_is_taken_at_its_word(restorer, photo, k
     different = torch.from_numpy(np.stack([kernel, kernel.T, kernel[::-1].copy()]))[None]
     each = BlurFFT(img_size=(3, 48, 52), filter=different)
     gray = BlurFFT(img_size=(1, 48, 52), filter=different[:, 2:])
-    torch.testing.assert_close(restorer(y, each)[:, 2:], circular(y[:, 2:], gray))
+    # One channel alone is rounded otherwise than three together.
+    alone = circular(y[:, 2:], gray)
+    torch.testing.assert_close(restorer(y, each)[:, 2:], alone, rtol=0, atol=1e-4)
     with pytest.raises(InputError, match="needs a BlurFFT, got Blur"):
         restorer(y, Blur(filter=torch.ones(1, 1, 3, 3) / 9))
 

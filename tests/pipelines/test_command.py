@@ -38,7 +38,10 @@ def test_a_folder_is_mirrored_then_skipped(command, work):
     assert files_below(work / "out") == ["a.png", "deep/b.tif"]
     assert images.read(Path("out/deep/b.tif")).dtype == "uint16"
     assert "2 restored, 0 skipped, 0 failed" in out
-    assert "in/a.png -> out/a.png (noise level 5.10/255, as given)" in out
+    assert (
+        "in/a.png -> out/a.png (noise level 5.10/255, as given; schedule tuned for genericdp)"
+        in out
+    )
     code, out, _ = command("run", "p.yaml", "in", "-o", "out")
     assert code == 0
     assert out.count("skipped, done already") == 2
@@ -157,7 +160,7 @@ def test_what_a_task_says_of_a_photo_is_a_note_with_its_name(command, monkeypatc
     monkeypatch.setattr(Restorer, "describe", lambda *_: used)
     code, out, err = command("run", "p.yaml", "in/a.png", "-o", "out")
     assert code == 0
-    assert "(no noise level needed)" in out
+    assert "(no noise level needed; schedule tuned for genericdp)" in out
     assert said(err, "note") == ["note: in/a.png: saved twice"]
 
 

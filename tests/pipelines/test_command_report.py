@@ -71,3 +71,14 @@ def test_a_reference_that_is_not_there(command, work):
     assert code == 2
     assert "--reference: no such file or folder: nowhere" in err
     assert not (work / "out").exists()
+
+
+def test_what_cannot_be_reviewed_does_not_end_the_run(command, work, monkeypatch):
+    def broken(*_):
+        raise ValueError("no reason\nat all")
+
+    monkeypatch.setattr("pnp_priors.report.files.check_page", broken)
+    code, out, err = command("run", "p.yaml", "in", "-o", "out")
+    assert code == 0
+    assert "2 restored" in out
+    assert "in/a.png: restored, but it could not be reviewed (no reason)" in err

@@ -67,9 +67,10 @@ def test_unknown_names_and_missing_files(tmp_path):
         ({"noise": {"sigma": "loud"}}, "noise.sigma: expected a number .* or auto, got 'loud'"),
         ({"noise": {"sigma": True}}, "noise.sigma: expected a number"),
         ({"noise": {"sigma": "1/0"}}, "noise.sigma: expected a number"),
-        ({"noise": 0.1}, "noise: .*dictionary"),
+        ({"noise": 0.1}, r"noise: expected keys below it: sigma \(got 0\.1\)"),
         ({"kernel": {}}, "missing key 'kernel.file'"),
         ({"task": "debluring"}, "task: expected one of deconvolution, .*'debluring'"),
+        ({"task": None}, "missing key 'task', one of deconvolution, .*"),
         ({"boundary": "none"}, "boundary: .*'extend', 'taper'"),
     ],
 )
@@ -112,3 +113,13 @@ def test_overrides_change_and_are_named_in_errors(tmp_path):
         files.read(wrong, {"noise.sigma": 0.1})
     with pytest.raises(ConfigError, match="'task' is a value"):
         files.read(path, {"task.name": 1})
+
+
+def test_keys_that_do_not_go_together_are_said_of_what_was_set():
+    denoising, enlarging = files.find("denoising"), files.find("super-resolution")
+    with pytest.raises(
+        ConfigError, match=r"yaml with --set noise\.sigma=0: noise: sigma: expected"
+    ):
+        files.read(denoising, {"strength": 1, "noise.sigma": 0})
+    with pytest.raises(ConfigError, match=r"yaml with --set factor=2\.5 .*: factor: .* got 2\.5"):
+        files.read(enlarging, {"factor": 2.5, "kernel.file": "k.png"})

@@ -59,7 +59,8 @@ def test_a_pattern_is_mirrored_from_its_first_plain_folder(pattern, expected):
 
 
 def test_results_and_hidden_files_are_no_input():
-    for name in ("in/out/a.png", "in/.hidden.png", "in/.trash/d.png"):
+    unwanted = ("in/out/a.png", "in/.hidden.png", "in/.trash/d.png", "in/a.png.report.png")
+    for name in unwanted:
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
     expected = ["[1].png", "a.png", "b.tif", "c.JPG"]
@@ -95,6 +96,8 @@ def test_bad_plans():
         plan(["empty/x.png"], Path("out"))
     with pytest.raises(InputError, match="must be a folder"):
         plan(["in"], Path("in/a.png"))
+    with pytest.raises(InputError, match=r"x\.png: .*must be a folder.* name of a file"):
+        plan(["in", "in/a.png"], Path("x.png"))
     Path("out/a.png").mkdir(parents=True)
     with pytest.raises(InputError, match=r"out.a\.png is a folder, so in.a\.png cannot be written"):
         plan(["in"], Path("out"))

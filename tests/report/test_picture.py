@@ -89,3 +89,14 @@ def test_every_sign_of_the_captions_is_in_the_font():
     missing = bytes(font.getmask("\N{SNOWMAN}"))
     for sign in "x+-/%,;:.()":
         assert bytes(font.getmask(sign)) != missing
+
+
+def test_what_follows_a_broken_line_is_indented():
+    from PIL import ImageFont
+
+    line = "seven words that do not fit one line"
+    first, *rest = picture._folded(line, ImageFont.load_default(size=18), 1, 100)
+    assert rest
+    assert not first.startswith(" ")
+    assert all(part.startswith("   ") for part in rest)
+    assert " ".join([first, *rest]).split() == line.split()

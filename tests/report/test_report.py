@@ -13,7 +13,7 @@ from scipy.signal import fftconvolve
 from pnp_priors import images
 from pnp_priors.errors import MissingFileError
 from pnp_priors.pipelines.inputs import Job
-from pnp_priors.pipelines.restorer import Restorer, Used
+from pnp_priors.pipelines.restorer import Prediction, Restorer, Used
 from pnp_priors.pipelines.run import Done
 from pnp_priors.pipelines.settings import Pipeline
 from pnp_priors.report import checks, files
@@ -30,8 +30,8 @@ class Identity(deepinv.models.Denoiser):
 class Known(Restorer):
     """A denoising task whose results are given, so that every number has a known value."""
 
-    def predict(self, x):
-        return x, 0
+    def predict(self, x, window):
+        return Prediction(x[:, window[0], window[1]])
 
 
 @pytest.fixture
@@ -154,11 +154,12 @@ def test_checks_of_a_blur(scene):
     kernel[2] = [0.1, 0.2, 0.4, 0.2, 0.1]
     gray = scene[:1]
 
-    def blur(x):
-        return fftconvolve(x, kernel[None], mode="same", axes=(1, 2)), 2
+    def blur(x, window=(slice(None), slice(None))):
+        part = x[:, window[0], window[1]]
+        return Prediction(fftconvolve(part, kernel[None], mode="same", axes=(1, 2)), 2)
 
     noise = SIGMA * np.random.default_rng(1).normal(size=gray.shape)
-    before = blur(gray)[0] + noise
+    before = blur(gray).values + noise
     good = checks.check(before, gray, SIGMA, predict=blur, kernel=kernel)
     assert good.residual.ratio == pytest.approx(1, abs=0.05)
     assert good.residual.pixels == 56 * 60

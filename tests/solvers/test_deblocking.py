@@ -12,11 +12,16 @@ from torch import Tensor
 import pnp_priors
 from pnp_priors import images
 from pnp_priors.errors import InputError, UnknownNameError
-from pnp_priors.physics.jpeg_fidelity import QuantisationInterval
+from pnp_priors.physics.jpeg_fidelity import WIDTH, QuantisationInterval
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.pipelines import files
 from pnp_priors.solvers import Schedule, solver
-from pnp_priors.solvers.deblocking import deblock, deblocking_schedule, quantisation_noise
+from pnp_priors.solvers.deblocking import (
+    RESTORING_WIDTH,
+    deblock,
+    deblocking_schedule,
+    quantisation_noise,
+)
 
 PSNR = Callable[[Tensor, Tensor], float]
 
@@ -40,7 +45,7 @@ def test_a_gaussian_prior_deblocks(name: str, gain: float, psnr: PSNR) -> None:
     clean = photo(1, 90, 85)
     physics = JPEG((1, 90, 85), quality=10)
     y = physics(clean)
-    restored = deblock(y, physics, pnp_priors.load("ffdnet-gray"), name=name)
+    restored = deblock(y, physics, pnp_priors.load("ffdnet-gray"), name=name, width=WIDTH)
     assert QuantisationInterval().excess(restored, y, physics) < 1e-3
     assert torch.equal(physics.indices(physics(restored))[0], physics.indices(y)[0])
     assert psnr(restored, clean) > psnr(physics.A_dagger(y), clean) + gain
@@ -52,10 +57,23 @@ def test_colour(subsampling: str, psnr: PSNR) -> None:
     clean = photo(3, 64, 64)
     physics = JPEG((3, 64, 64), quality=10, subsampling=subsampling)
     y = physics(clean)
-    restored = deblock(y, physics, pnp_priors.load("ffdnet-gray"))
+    restored = deblock(y, physics, pnp_priors.load("ffdnet-gray"), width=WIDTH)
     again = physics.indices(physics(restored))
     assert all(torch.equal(a, b) for a, b in zip(again, physics.indices(y), strict=True))
     assert psnr(restored, clean) > psnr(physics.A_dagger(y), clean) + 0.8
+
+
+def test_narrow_intervals_restore_better_and_are_the_default(psnr: PSNR) -> None:
+    clean = photo(1, 64, 64)
+    physics = JPEG((1, 64, 64), quality=20)
+    y, prior = physics(clean), pnp_priors.load("ffdnet-gray")
+    schedule = deblocking_schedule(quantisation_noise(y, physics), 4)
+    narrow, wide = (
+        deblock(y, physics, prior, schedule),
+        deblock(y, physics, prior, schedule, width=WIDTH),
+    )
+    assert QuantisationInterval(RESTORING_WIDTH).excess(narrow, y, physics) < 1e-3
+    assert psnr(narrow, clean) > psnr(wide, clean) + 0.1
 
 
 @pytest.mark.parametrize("name", ["hqs", "admm", "drs"])
@@ -70,7 +88,7 @@ def test_the_result_is_in_the_box_whatever_the_prior(name: str) -> None:
 def test_hqs_is_alternation_of_the_two_steps() -> None:
     clean = photo(1, 24, 24)
     physics = JPEG((1, 24, 24), quality=20)
-    y, fidelity = physics(clean), QuantisationInterval()
+    y, fidelity = physics(clean), QuantisationInterval(RESTORING_WIDTH)
     schedule = Schedule((0.1, 0.05), (1.0, 1.0))
     expected = physics.A_dagger(y)
     for sigma in schedule.sigma:

@@ -73,7 +73,7 @@ def test_without_a_preset_the_default_is_returned() -> None:
     assert (tuned.solver, tuned.schedule, tuned.preset) == ("admm", dpir(0.02, weight=1.0), None)
     tuned = preset("jpeg-deblocking", "mine", 0.02)
     assert (tuned.solver, tuned.schedule) == ("hqs", deblocking_schedule(0.02))
-    assert (tuned.width, tuned.preset) == (0.998, None)
+    assert (tuned.width, tuned.preset) == (0.5, None)
 
 
 def test_what_a_preset_says_is_built() -> None:

@@ -130,6 +130,7 @@ def test_ctrl_c(command: Command, monkeypatch: pytest.MonkeyPatch, keep: bool) -
         (("ffdnet-gray", "--data", "clean"), "0 of its 2 images are at least 128x128 pixels"),
         (("ffdnet-gray", "--data", "clean", "--level", "0.02", *FAST), "level 0.02: expected"),
         (("ffdnet-gray", "--data", "clean", "-o", "a.png"), "--output a.png: a preset is a .yaml"),
+        (("ffdnet-gray", "--data", "clean", "-o", "/dev/null/a.yaml"), "cannot write there"),
         (("trd-jpeg-q10", "--data", "clean"), "trd-jpeg-q10 is trained for jpeg"),
     ],
 )

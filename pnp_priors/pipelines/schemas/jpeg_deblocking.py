@@ -6,14 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from pnp_priors.pipelines.settings import Pipeline, Strict
+from pnp_priors.pipelines.settings import Iterations, Pipeline, Strict
 
 
 class Solver(Strict):
     """The data step is a projection, which has no gradient: solvers that need one are left out."""
 
     name: Literal["hqs", "admm", "drs"] = "hqs"
-    iterations: int = Field(default=8, ge=1, le=10_000, strict=True)
+    schedule: Literal["preset", "default"] = Field(
+        default="preset",
+        description="preset: the one tuned for this prior and solver, width included; default "
+        "where there is none",
+    )
+    iterations: Iterations = None
 
 
 class JpegDeblocking(Pipeline):
@@ -36,9 +41,10 @@ class JpegDeblocking(Pipeline):
         default="4:2:0", description="of the colours, where quality is stated"
     )
     solver: Solver = Solver()
-    width: float = Field(
-        default=0.998,
+    width: float | None = Field(
+        default=None,
         gt=0,
         le=1,
-        description="of the intervals that coefficients are kept in, in quantisation steps",
+        description="of the intervals that coefficients are kept in, in quantisation steps; by "
+        "default the preset's, or 0.5; 0.998: all that the file leaves open",
     )

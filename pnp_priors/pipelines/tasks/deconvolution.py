@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,15 @@ from deepinv.models import Denoiser
 from deepinv.physics import BlurFFT, Physics
 from torch import Tensor
 
-from pnp_priors import boundary, kernels
+from pnp_priors import boundary, images, kernels
 from pnp_priors.errors import InputError
 from pnp_priors.monitoring import iterates
-from pnp_priors.pipelines import tiling
+from pnp_priors.pipelines import schedule, tiling
 from pnp_priors.pipelines.colour import restore_luminance
-from pnp_priors.pipelines.restorer import Progress, Restorer
+from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Used, Window
 from pnp_priors.pipelines.schemas.deconvolution import Deconvolution
 from pnp_priors.priors.base import Prior
-from pnp_priors.solvers import SCHEDULES, solver
+from pnp_priors.solvers import solver
 from pnp_priors.tiles import grid, in_tiles, solver_halo, strict_solver_halo
 
 #: priors for it are trained for one of these
@@ -40,6 +41,14 @@ class DeconvolutionRestorer(Restorer):
         super().__init__(pipeline, prior)
         self.register_buffer("kernel", torch.from_numpy(kernels.check(kernel)))
         self.kernel: Tensor
+
+    @property
+    def iterations(self) -> int:
+        return schedule.iterations(self.pipeline)
+
+    def describe(self, level: float | None, image: images.Image) -> Used:
+        used = super().describe(level, image)
+        return replace(used, words=f"{used.words}; {schedule.words(self.pipeline)}")
 
     def _restore(
         self, y: Tensor, physics: Physics | None, noise: float | None, progress: Progress | None
@@ -68,12 +77,14 @@ class DeconvolutionRestorer(Restorer):
         with self._watched(progress, count):
             return in_tiles(lambda part: self._deblur(part, level), y, halo, tile, cell)
 
-    def predict(self, x: np.ndarray) -> tuple[np.ndarray, int]:
+    def predict(self, x: np.ndarray, window: Window) -> Prediction:
         from scipy.signal import fftconvolve
 
         kernel = self.kernel.cpu().numpy()
         # What lies outside the frame is unknown, so the outer pixels are not to be trusted.
-        return fftconvolve(x, kernel[None], mode="same", axes=(1, 2)), max(kernel.shape) // 2
+        part = x[:, window[0], window[1]]
+        blurred = fftconvolve(part, kernel[None], mode="same", axes=(1, 2))
+        return Prediction(blurred, max(kernel.shape) // 2)
 
     def _deblur(self, y: Tensor, level: float) -> Tensor:
         canvas = boundary.extend(y, self.kernel, self.pipeline.boundary)
@@ -89,9 +100,8 @@ class DeconvolutionRestorer(Restorer):
         def solve(image: Tensor, level: float) -> Tensor:
             shape = (image.shape[1], *size)
             blur = BlurFFT(img_size=shape, filter=kernel, device=image.device)
-            choice = self.pipeline.solver
-            schedule = SCHEDULES[choice.schedule](level, choice.iterations)
-            return iterates.solve(solver(choice.name, self.prior, schedule), image, blur)
+            tuned = schedule.chosen(self.pipeline, level)
+            return iterates.solve(solver(tuned.solver, self.prior, tuned.schedule), image, blur)
 
         if self._on_luminance(y) and kernel.shape[1] == 1:
             one = BlurFFT(img_size=(1, *size), filter=kernel, device=y.device)
@@ -107,8 +117,8 @@ class DeconvolutionRestorer(Restorer):
         """What tiles need; of HQS, ADMM and DRS as measured in docs/large-images.md."""
         if not isinstance(self.prior, Prior) or self.prior.receptive_field is None:
             return solver_halo(kernel)
-        choice = self.pipeline.solver
-        strict = strict_solver_halo(choice.name, choice.iterations, kernel, self.prior)
+        name = self.pipeline.solver.name
+        strict = strict_solver_halo(name, self.iterations, kernel, self.prior)
         return max(solver_halo(kernel), self.prior.halo) if strict is None else strict
 
     def _tile(self, y: Tensor, kernel: tuple[int, int]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from deepinv.models import Denoiser
 from deepinv.physics import Physics
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from pnp_priors.errors import InputError
 from pnp_priors.physics.bayer import PATTERNS, bayer_mask, interpolate
-from pnp_priors.pipelines.restorer import Progress, Restorer
+from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Window
 from pnp_priors.pipelines.schemas.demosaicing import Demosaicing
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.demosaicing import demosaic, demosaicing_schedule
@@ -26,6 +27,15 @@ class DemosaicingRestorer(Restorer):
     """
 
     pipeline: Demosaicing
+
+    #: its pattern would count as noise
+    estimable = False
+
+    def predict(self, x: np.ndarray, window: Window) -> Prediction:
+        part = x[:, window[0], window[1]]
+        # The pattern repeats after two pixels, and windows start at even ones.
+        mask = bayer_mask(self.pipeline.pattern, *part.shape[-2:])[0].numpy()
+        return Prediction((mask * part).sum(axis=0, keepdims=True))
 
     def _check(self, image: Tensor) -> None:
         if getattr(self.prior, "channels", 3) != 3:

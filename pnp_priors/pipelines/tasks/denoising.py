@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pnp_priors import images
 from pnp_priors.errors import InputError, MissingFileError
-from pnp_priors.pipelines.restorer import Progress, Restorer, Used
+from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Used, Window
 from pnp_priors.pipelines.schemas.denoising import Denoising
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.stabilising import stabilised
@@ -39,6 +39,7 @@ class DenoisingRestorer(Restorer):
     """
 
     pipeline: Denoising
+    sharp = True
 
     def __init__(
         self, pipeline: Denoising, prior: Denoiser, levels: np.ndarray | None = None
@@ -83,9 +84,11 @@ class DenoisingRestorer(Restorer):
             words = super().describe(level, image).words
         return Used(level, words, tuple(notes))
 
-    def predict(self, x: np.ndarray) -> tuple[np.ndarray, int] | None:
+    def predict(self, x: np.ndarray, window: Window) -> Prediction | None:
         # Signal-dependent noise has no one level.
-        return None if self.pipeline.noise.gain is not None else (x, 0)
+        if self.pipeline.noise.gain is not None:
+            return None
+        return Prediction(x[:, window[0], window[1]])
 
     def _restore(
         self, y: Tensor, physics: Physics | None, noise: float | None, progress: Progress | None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pnp_priors import images
 from pnp_priors.errors import InputError
-from pnp_priors.pipelines.restorer import Progress, Restorer
+from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Window
 from pnp_priors.pipelines.schemas.inpainting import Inpainting
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.inpainting import check_known, inpaint, inpainting_schedule
@@ -35,6 +35,14 @@ class InpaintingRestorer(Restorer):
         super().__init__(pipeline, prior)
         self.register_buffer("known", torch.from_numpy(known.astype(np.float32)))
         self.known: Tensor
+
+    #: its holes would count as noise
+    estimable = False
+
+    def predict(self, x: np.ndarray, window: Window) -> Prediction:
+        return Prediction(
+            x[:, window[0], window[1]], mask=self.known.cpu().numpy()[window].astype(bool)
+        )
 
     def _restore(
         self, y: Tensor, physics: Physics | None, noise: float | None, progress: Progress | None

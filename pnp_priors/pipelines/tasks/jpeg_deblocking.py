@@ -16,10 +16,11 @@ from pnp_priors.physics.jpeg_file import JPEGFile, from_pixels, read_file
 from pnp_priors.physics.jpeg_history import recompression
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.physics.jpeg_planes import to_planes, to_rgb
+from pnp_priors.pipelines import schedule
 from pnp_priors.pipelines.restorer import Progress, Restorer, Used, quiet
 from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
 from pnp_priors.priors.base import Prior
-from pnp_priors.solvers.deblocking import deblock, deblocking_schedule, quantisation_noise
+from pnp_priors.solvers.deblocking import deblock, quantisation_noise
 from pnp_priors.tiles import Tiled, tiled
 
 #: priors for it are trained for one of these
@@ -42,7 +43,7 @@ class JpegDeblockingRestorer(Restorer):
 
     @property
     def iterations(self) -> int:
-        return 1 if self.one_pass else self.pipeline.solver.iterations
+        return 1 if self.one_pass else schedule.iterations(self.pipeline)
 
     def restore_image(
         self, image: images.Image, path: Path | None = None, progress: Progress | None = None
@@ -74,7 +75,7 @@ class JpegDeblockingRestorer(Restorer):
         words = f"quality {quality}, {how}"
         if self.one_pass:
             return image.with_pixels(pixels), Used(None, words, notes)
-        words += f", quantisation noise {255 * noise:.2f}/255"
+        words += f", quantisation noise {255 * noise:.2f}/255; {schedule.words(self.pipeline)}"
         return image.with_pixels(pixels), Used(noise, words, notes + self._remarks())
 
     def _restore(
@@ -122,10 +123,11 @@ class JpegDeblockingRestorer(Restorer):
         side, prior = self._tile_side(y), self.prior
         if side is not None and isinstance(prior, Prior):
             prior = Tiled(prior, side)
-        choice = self.pipeline.solver
-        schedule = deblocking_schedule(noise, choice.iterations)
+        tuned = schedule.chosen(self.pipeline, noise)
+        width = self.pipeline.width or tuned.width
+        assert width is not None
         with self._watched(progress, prior=prior):
-            found = deblock(measured, physics, prior, schedule, choice.name, self.pipeline.width)
+            found = deblock(measured, physics, prior, tuned.schedule, tuned.solver, width)
         return found, noise
 
     def _pass(self, luma: Tensor, table: Tensor, progress: Progress | None) -> Tensor:

@@ -14,8 +14,9 @@ from torch import Tensor
 from pnp_priors import images, kernels
 from pnp_priors.errors import InputError
 from pnp_priors.physics.bicubic import resize
+from pnp_priors.physics.decimation import Decimation, placed
 from pnp_priors.physics.resizing import BicubicReduction
-from pnp_priors.pipelines.restorer import Progress, Restorer, Used
+from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Used, Window
 from pnp_priors.pipelines.schemas.super_resolution import SuperResolution
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.schedules import super_resolution
@@ -30,6 +31,9 @@ from pnp_priors.solvers.super_resolution import (
     super_resolve,
 )
 from pnp_priors.tiles import Tiled, tiled
+
+#: small pixels at a border over which a bicubic reduction reaches
+_REACH = 3
 
 #: priors for it are trained for one of these
 SKILLS = ("gaussian", "super-resolution")
@@ -71,6 +75,33 @@ class SuperResolutionRestorer(Restorer):
         words = f"{size[1]}x{size[0]} to {width}x{height}, {used.words}"
         return Used(used.noise, words, used.notes)
 
+    def predict(self, x: np.ndarray, window: Window) -> Prediction | None:
+        factor = self.pipeline.factor
+        height, width = (part.stop - part.start for part in window)
+        cut = [slice(round(factor * part.start), round(factor * part.stop)) for part in window]
+        if factor == int(factor):
+            x = x[:, cut[0], cut[1]]
+        elif enlarged_size(height, width, factor) != x.shape[-2:]:
+            return None  # a part of such a photo does not begin where a large pixel does
+        weights = LUMA if self._on_luminance(len(x)) else None
+        if weights is not None:
+            x = np.tensordot(weights, x, 1)[None]
+        large = torch.from_numpy(np.ascontiguousarray(x)).float()[None]
+        if self.kernel is None:
+            small, border = resize(large, height, width), _REACH
+        else:
+            scale = int(factor)
+            kernel = placed(self.kernel.cpu().float(), scale, self.pipeline.alignment)
+            size = (large.shape[1], large.shape[2], large.shape[3])
+            small = Decimation(size, kernel, scale).A(large)
+            border = math.ceil(max(kernel.shape) / 2 / scale)
+        return Prediction(small[0].numpy(), border, weights=weights)
+
+    def _on_luminance(self, channels: int) -> bool:
+        # A colour prior has no use for the luminance alone.
+        gray = channels == 3 and getattr(self.prior, "channels", 1) == 1
+        return gray and self.pipeline.color == "luminance"
+
     def _remarks(self) -> tuple[str, ...]:
         if not self.one_pass:
             return super()._remarks()
@@ -93,9 +124,7 @@ class SuperResolutionRestorer(Restorer):
         if physics is not None:
             return self._with_physics(y, physics, noise or 0.0, progress)
         factor = self.pipeline.factor
-        # A colour prior has no use for the luminance alone.
-        gray = y.shape[1] == 3 and getattr(self.prior, "channels", 1) == 1
-        gray = gray and self.pipeline.color == "luminance"
+        gray = self._on_luminance(y.shape[1])
         side = self._tile_side_of(y, 1 if gray else y.shape[1])
         if self.one_pass:
             if gray:

@@ -1,11 +1,18 @@
 """Deconvolution in tiles and at part of its strength; the rest is in tests/pipelines/test_build."""
 
+import re
+
 import numpy as np
 import pytest
+import torch
+from deepinv.physics import BlurFFT
 
 from pnp_priors import images, pipelines
 from pnp_priors.errors import InputError
+from pnp_priors.pipelines import files, schedule
 from pnp_priors.pipelines.files import folder as shipped
+from pnp_priors.solvers import dpir, solver
+from pnp_priors.solvers.presets import preset
 
 
 @pytest.fixture
@@ -51,6 +58,48 @@ def test_strength(blurred):
     full, none, most = (load(strength=s)(part) for s in (1, 0, 0.75))
     np.testing.assert_array_equal(none, part)
     np.testing.assert_allclose(most, 0.75 * full + 0.25 * part, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ffdnet-gray", "trd-5x5-s15"])
+def test_the_tuned_schedule_is_used_where_there_is_one(blurred, name):
+    part = blurred[:1, :48, :48]
+    settings = {"prior.name": name, "noise.sigma": 0.02, "boundary": "circular"}
+    restorer = pipelines.load("deconvolution", settings)
+    found, used = restorer.restore_image(images.Image(part))
+    tuned = preset("deconvolution", name, 0.02)
+    assert restorer.iterations == len(tuned.schedule)
+    y = torch.from_numpy(part.copy())[None]
+    blur = BlurFFT(img_size=(1, 48, 48), filter=restorer.kernel[None, None])
+    with torch.no_grad():
+        expected = solver("hqs", restorer.prior, tuned.schedule)(y, blur)[0].numpy()
+    np.testing.assert_allclose(found.pixels, expected, atol=1e-5)
+    how = {
+        "ffdnet-gray": "schedule tuned for ffdnet-gray",
+        "trd-5x5-s15": "default schedule, none is tuned for trd-5x5-s15 with hqs",
+    }[name]
+    assert used.words == f"noise level 5.10/255, as given; {how}"
+
+
+def test_presets_are_for_the_released_weights_and_for_solvers_that_were_tuned(tmp_path):
+    pipeline = files.read(files.find("deconvolution"), {"prior.name": "ffdnet-gray"})
+    assert schedule.shipped(pipeline) is not None
+    for change in ({"solver.name": "red"}, {"prior.weights": str(tmp_path / "mine.pth")}):
+        settings = {"prior.name": "ffdnet-gray", "solver.iterations": 3, **change}
+        pipeline = files.read(files.find("deconvolution"), settings)
+        assert schedule.shipped(pipeline) is None
+        assert schedule.chosen(pipeline, 0.02).schedule == dpir(0.02, 3)
+        assert "none is tuned for ffdnet-gray" in schedule.words(pipeline)
+
+
+def test_an_estimate_is_said_with_its_uncertainty(blurred):
+    """Where the photo is large enough for blocks."""
+    restorer = load(noise__sigma="auto", solver__iterations=1)
+    level = restorer.noise_level(blurred)
+    words = restorer.describe(level, images.Image(blurred)).words
+    assert words.startswith(f"noise level {255 * level:.2f}/255, estimated; ")
+    larger = images.Image(np.concatenate([blurred, blurred[:, ::-1]], axis=1))
+    used = restorer.describe(restorer.noise_level(larger.pixels), larger)
+    assert re.match(r"noise level \d+\.\d\d ± \d+\.\d\d /255, estimated; ", used.words)
 
 
 def test_a_blind_prior_is_said_once_and_not_warned_of(blurred):

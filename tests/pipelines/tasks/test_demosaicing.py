@@ -11,6 +11,7 @@ from deepinv.physics import Blur, Demosaicing
 from pnp_priors import images, pipelines
 from pnp_priors.errors import ConfigError, InputError
 from pnp_priors.physics.bayer import bayer_mask, interpolate
+from pnp_priors.report.checks import check
 
 
 @pytest.fixture
@@ -42,6 +43,19 @@ def test_the_shipped_pipeline_restores_its_example(psnr):
     assert result.pixels.shape == truth.shape
     linear = interpolate(torch.from_numpy(given)[None], "rggb")[0].numpy()
     assert psnr(result.pixels, truth) > psnr(linear, truth) + 0.2
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "gbrg"])
+def test_the_residual_is_of_what_the_sensor_saw(load, scene, pattern):
+    raw = seen(scene, pattern)
+    restorer = load(pattern=pattern)
+    noise = 0.02 * np.random.default_rng(0).normal(size=raw.shape)
+    found = check(raw + noise, scene, 0.02, predict=restorer.predict, clipped=False)
+    assert found.residual.ratio == pytest.approx(np.sqrt(np.square(noise).mean()) / 0.02)
+    assert not restorer.estimable
+    window = (slice(20, 61), slice(8, 41))
+    predicted = restorer.predict(scene, window).values
+    np.testing.assert_array_equal(predicted, raw[:, window[0], window[1]])
 
 
 def test_patterns_kinds_and_strength(load, scene):

@@ -12,6 +12,7 @@ from deepinv.physics import Inpainting as InpaintingPhysics
 from pnp_priors import images, pipelines
 from pnp_priors.errors import ConfigError, InputError, MissingFileError
 from pnp_priors.pipelines.tasks.inpainting import read_mask
+from pnp_priors.report.checks import check
 from pnp_priors.solvers.inpainting import fill
 
 
@@ -49,6 +50,17 @@ def test_the_shipped_pipeline_restores_its_example(psnr):
     smooth = fill(torch.from_numpy(given)[None], restorer.known)[0].numpy()
     assert psnr(found, truth) > psnr(smooth, truth) + 1
     assert psnr(smooth, truth) > psnr(given, truth) + 5
+
+
+def test_the_residual_is_of_the_known_pixels(load, scene, missing):
+    photo = scene[:, :40, :44]
+    noise = 0.02 * np.random.default_rng(0).normal(size=photo.shape)
+    damaged = np.where(missing, 0.5, photo + noise)
+    found = check(damaged, photo, 0.02, predict=load().predict, clipped=False).residual
+    known = noise[:, ~missing]
+    assert found.pixels == known.size
+    assert found.ratio == pytest.approx(np.sqrt(np.square(known).mean()) / 0.02)
+    assert not found.whiteness_rejected
 
 
 def test_known_pixels_stay_and_others_do_not_depend_on_what_was_there(

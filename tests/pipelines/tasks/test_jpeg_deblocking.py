@@ -14,6 +14,7 @@ from pnp_priors.errors import InputError, MissingFileError
 from pnp_priors.physics.jpeg_file import read_file
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.pipelines.tasks.jpeg_deblocking import nearest_quality
+from pnp_priors.solvers.presets import preset
 
 QUALITY = 20
 
@@ -40,7 +41,7 @@ def save(pixels, path, quality=QUALITY, **options):
 
 def test_a_colour_file_gets_better_and_stays_in_its_intervals(load, scene, psnr):
     path = save(scene, "a.jpg")
-    restorer = load(solver__iterations=4)
+    restorer = load(solver__iterations=4, width=0.998)
     seen = []
     found, used = restorer.restore_file(path, lambda *done: seen.append(done))
     assert psnr(found.pixels) > psnr(images.read(path).pixels) + 0.5
@@ -52,6 +53,26 @@ def test_a_colour_file_gets_better_and_stays_in_its_intervals(load, scene, psnr)
     again = physics.indices(physics.A(torch.from_numpy(found.pixels)[None]))
     for mine, stored in zip(again, file.indices, strict=True):
         torch.testing.assert_close(mine, stored, rtol=0, atol=0)
+
+
+def test_a_preset_is_used_where_there_is_one(load, scene):
+    """Its schedule and width; both may be replaced, and without one the default is said."""
+    path = save(scene[:, :32, :32], "a.jpg")
+    tuned, used = load().restore_file(path)
+    assert used.words.endswith("; schedule tuned for ffdnet-gray")
+    settings = preset("jpeg-deblocking", "ffdnet-gray", used.noise)
+    same, _ = load(width=settings.width).restore_file(path)
+    np.testing.assert_array_equal(same.pixels, tuned.pixels)
+    plain, used = load(solver__schedule="default").restore_file(path)
+    assert used.words.endswith("; schedule default")
+    assert np.abs(plain.pixels - tuned.pixels).max() > 1e-3
+    half, _ = load(solver__schedule="default", width=0.5).restore_file(path)
+    np.testing.assert_array_equal(half.pixels, plain.pixels)
+    none, used = load(solver__name="drs").restore_file(path)
+    assert used.words.endswith("; default schedule, none is tuned for ffdnet-gray with drs")
+    default, _ = load(solver__name="drs", solver__schedule="default").restore_file(path)
+    np.testing.assert_array_equal(none.pixels, default.pixels)
+    assert load(solver__iterations=None).iterations == len(settings.schedule)
 
 
 @pytest.mark.parametrize("name", ["dncnn-3", "trd-jpeg-q20"])

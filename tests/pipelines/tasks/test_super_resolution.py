@@ -11,8 +11,10 @@ from deepinv.physics import Blur, Downsampling
 from pnp_priors import images, pipelines
 from pnp_priors.errors import ConfigError, InputError
 from pnp_priors.physics.bicubic import resize
+from pnp_priors.physics.decimation import Decimation, placed
 from pnp_priors.physics.resizing import BicubicReduction
-from pnp_priors.solvers.super_resolution import enlarge
+from pnp_priors.report.checks import check
+from pnp_priors.solvers.super_resolution import LUMA, enlarge
 
 
 @pytest.fixture
@@ -118,6 +120,41 @@ def test_one_pass(load, small):
     np.testing.assert_allclose(restored, expected, atol=1e-5)
     _, used = load(prior__name="dncnn-3", factor=2.5).restore_image(images.Image(small))
     assert used.notes == ("factor 2.5 is not among 2, 3, 4, for which dncnn-3 is trained",)
+
+
+@pytest.mark.parametrize(("factor", "color"), [(2, "luminance"), (1.5, "per-channel")])
+def test_the_residual_of_a_bicubic_reduction(load, scene, factor, color):
+    restorer = load(factor=factor, color=color)
+    size = (48, 52) if factor == 2 else (64, 69)
+    reduced = resize(torch.from_numpy(scene), *size).numpy()
+    noise = 0.02 * np.random.default_rng(0).normal(size=reduced.shape)
+    found = check(reduced + noise, scene, 0.02, predict=restorer.predict, clipped=False).residual
+    assert found.pixels == (1 if factor == 2 else 3) * (size[0] - 6) * (size[1] - 6)
+    assert found.ratio == pytest.approx(1, abs=0.06)
+    assert not found.whiteness_rejected
+    # A part of the photo, where it can be told which large pixels belong to it.
+    part = restorer.predict(scene, (slice(8, 40), slice(12, 44)))
+    if factor != 2:
+        assert part is None
+        return
+    luma = np.tensordot(LUMA, reduced, 1)[8:40, 12:44]
+    np.testing.assert_allclose(part.values[0, 3:-3, 3:-3], luma[3:-3, 3:-3], atol=1e-5)
+
+
+@pytest.mark.parametrize("alignment", ["centre", "first"])
+def test_the_residual_of_a_decimation(load, scene, kernel, alignment):
+    np.save("k.npy", kernel)
+    restorer = load(kernel__file="k.npy", alignment=alignment, factor=2)
+    gray = scene[:1]
+    decimated = Decimation(
+        (1, 96, 104), placed(torch.from_numpy(kernel).float(), 2, alignment), 2
+    ).A(torch.from_numpy(gray)[None])[0]
+    whole = restorer.predict(gray, (slice(0, 48), slice(0, 52)))
+    inside = (slice(None), *(slice(whole.border, -whole.border),) * 2)
+    np.testing.assert_allclose(whole.values[inside], decimated.numpy()[inside], atol=1e-5)
+    part = restorer.predict(gray, (slice(8, 40), slice(12, 44)))
+    expected = decimated[:, 8:40, 12:44].numpy()
+    np.testing.assert_allclose(part.values[inside], expected[inside], atol=1e-5)
 
 
 def test_tiles_change_nothing(load, smoother, small, monkeypatch):

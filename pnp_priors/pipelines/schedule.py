@@ -1,0 +1,50 @@
+"""The schedule of a pipeline's solver: tuned for its prior where somebody did, or the default."""
+
+from __future__ import annotations
+
+from pnp_priors.pipelines.schemas.deconvolution import Deconvolution
+from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
+from pnp_priors.solvers import SCHEDULES
+from pnp_priors.solvers.presets import ITERATIONS, TUNED_SOLVERS, Tuned, at, default, find
+from pnp_priors.tuning.schema import Preset
+
+#: pipelines with a preset to choose
+WithPreset = Deconvolution | JpegDeblocking
+
+
+def shipped(pipeline: WithPreset) -> Preset | None:
+    """The preset that a pipeline uses; none was tuned for other weights than the released ones."""
+    choice = pipeline.solver
+    if choice.schedule != "preset" or choice.name not in TUNED_SOLVERS or pipeline.prior.weights:
+        return None
+    return find(pipeline.task, pipeline.prior.name, choice.name)
+
+
+def iterations(pipeline: WithPreset) -> int:
+    """As the pipeline says, or its preset, or :data:`pnp_priors.solvers.presets.ITERATIONS`."""
+    preset = shipped(pipeline)
+    return pipeline.solver.iterations or (ITERATIONS if preset is None else preset.iterations)
+
+
+def chosen(pipeline: WithPreset, noise: float) -> Tuned:
+    """What to build the solver of, at a noise level in [0, 1] units.
+
+    :raises InputError: an impossible noise level.
+    """
+    choice, preset, count = pipeline.solver, shipped(pipeline), iterations(pipeline)
+    if choice.schedule in SCHEDULES:
+        return Tuned(choice.name, SCHEDULES[choice.schedule](noise, count))
+    if preset is None:
+        return default(pipeline.task, choice.name, noise, count)
+    return at(preset, noise, count)
+
+
+def words(pipeline: WithPreset) -> str:
+    """Which schedule that is, for people."""
+    choice, prior = pipeline.solver, pipeline.prior
+    if choice.schedule != "preset":
+        return f"schedule {choice.schedule}"
+    if shipped(pipeline) is not None:
+        return f"schedule tuned for {prior.name}"
+    whose = f"{prior.name} with other weights" if prior.weights else prior.name
+    return f"default schedule, none is tuned for {whose} with {choice.name}"
