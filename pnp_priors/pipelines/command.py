@@ -34,7 +34,7 @@ def run(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help=f"Folder to write into; {OUT} if not given."),
+        typer.Option("-o", "--output", help=f"Folder to write into; {OUT}/TASK if not given."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -81,13 +81,13 @@ def run(
     overrides = files.parse_settings(settings or [])
     path = files.find(pipeline)
     checked = files.read(path, overrides)
-    out = output or (Path(checked.output) if checked.output else OUT)
+    stated = output or (Path(checked.output) if checked.output else None)
     chosen = inputs or [Path(path) for path in checked.input]
     report = report or checked.report or reference is not None
     if reference is not None and not reference.exists():
         raise MissingFileError(f"--reference: no such file or folder: {reference}")
     if not chosen:
-        _run_example(checked, out, device, report)
+        _run_example(checked, stated or OUT, device, report)
         return
     missing = [key for key in checked.of_example if key not in overrides]
     if path.parent == files.folder() and missing:
@@ -97,6 +97,8 @@ def run(
             f"give that of your images with --set {missing[0]}=...",
             file=sys.stderr,
         )
+    # Of each task its own, or the second task would find everything restored already.
+    out = stated or OUT / checked.task.replace("-", "_")
     _run_files(checked, chosen, out, overwrite, device, batch, jobs, report, reference)
 
 

@@ -67,6 +67,12 @@ def test_settings(command):
     assert "noise level 5.10/255" in out
 
 
+def test_each_task_has_its_own_default_folder(command, work):
+    code, _, _ = command("run", "p.yaml", "in/a.png")
+    assert code == 0
+    assert files_below(work / "pnp_priors_out") == ["deconvolution/a.png"]
+
+
 def test_without_input_the_example_is_restored(command, work):
     code, out, _ = command("run", "deconvolution", "--set", "solver.iterations=1")
     assert code == 0
