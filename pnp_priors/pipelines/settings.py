@@ -38,13 +38,19 @@ def number(value: Any, allowed: str) -> float:
     return float(found)
 
 
-def _noise_level(value: Any) -> float | str:
-    """A standard deviation in (0, 1], a fraction such as ``2.55/255``, or ``auto``."""
-    if value == "auto":
+def noise_level(value: Any, zero: bool = False, auto: bool = True) -> float | str:
+    """A standard deviation in 0..1 units, also as a fraction such as ``2.55/255``, or ``auto``.
+
+    :param zero: 0 is allowed, for no noise.
+    :param auto: ``auto`` is allowed.
+    :raises ValueError: another value; says what is allowed.
+    """
+    if auto and value == "auto":
         return "auto"
-    level = number(value, "a number in 0..1 units or auto")
-    if not level > 0:
-        raise ValueError(f"expected a noise level above 0, got {value!r}")
+    level = number(value, "a number in 0..1 units" + (" or auto" if auto else ""))
+    if not (level > 0 or (zero and level == 0)):  # NaN, too, is refused
+        least = "of 0 or more" if zero else "above 0"
+        raise ValueError(f"expected a noise level {least}, got {value!r}")
     return level
 
 
@@ -67,7 +73,7 @@ def _scale(value: Any) -> float | str:
 
 
 class Noise(Strict):
-    sigma: Annotated[float | Literal["auto"], BeforeValidator(_noise_level)] = Field(
+    sigma: Annotated[float | Literal["auto"], BeforeValidator(noise_level)] = Field(
         default="auto",
         description="standard deviation in 0..1 units (2.55/255), or auto: estimate it",
     )

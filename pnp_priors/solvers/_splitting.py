@@ -16,14 +16,18 @@ from typing import Any
 
 import deepinv
 import torch
-from deepinv.optim.optim_iterators import ADMMIteration, DRSIteration
+from deepinv.optim.optim_iterators import ADMMIteration, DRSIteration, OptimIterator
 
 #: what deepinv calls the state of an algorithm: its iterates and their cost
 State = dict[str, Any]
 
 
-class _ADMMIteration(ADMMIteration):
-    """Its second variable is w."""
+class _Unscaled(OptimIterator):
+    """An iteration whose second variable is w, around deepinv's, whose one moves with w."""
+
+    def moved(self, x: torch.Tensor) -> torch.Tensor | float:
+        """What deepinv's variable is at w = 0."""
+        raise NotImplementedError
 
     def forward(
         self,
@@ -35,31 +39,20 @@ class _ADMMIteration(ADMMIteration):
     ) -> State:
         step = cur_params["stepsize"]
         x, w = X["est"]
-        after = super().forward(
-            {**X, "est": (x, step * w)}, cur_data_fidelity, cur_prior, cur_params, *args
-        )
-        x, z = after["est"]
-        return {**after, "est": (x, z / step)}
+        given = {**X, "est": (x, self.moved(x) + step * w)}
+        after = super().forward(given, cur_data_fidelity, cur_prior, cur_params, *args)
+        x, theirs = after["est"]
+        return {**after, "est": (x, (theirs - self.moved(x)) / step)}
 
 
-class _DRSIteration(DRSIteration):
-    """Its second variable is w."""
+class _ADMMIteration(_Unscaled, ADMMIteration):
+    def moved(self, x: torch.Tensor) -> float:
+        return 0.0
 
-    def forward(
-        self,
-        X: State,  # noqa: N803 (deepinv's name)
-        cur_data_fidelity: Any,
-        cur_prior: Any,
-        cur_params: dict,
-        *args: Any,
-    ) -> State:
-        step = cur_params["stepsize"]
-        x, w = X["est"]
-        after = super().forward(
-            {**X, "est": (x, x + step * w)}, cur_data_fidelity, cur_prior, cur_params, *args
-        )
-        x, t = after["est"]
-        return {**after, "est": (x, (t - x) / step)}
+
+class _DRSIteration(_Unscaled, DRSIteration):
+    def moved(self, x: torch.Tensor) -> torch.Tensor:
+        return x
 
 
 def _without_multiplier(state: State) -> State:

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from pnp_priors import cli, images, registry
+from pnp_priors import images, registry
 from pnp_priors.analysis.command import add_to_card
 from pnp_priors.analysis.model import Assessment
 from pnp_priors.card import Card
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def command(command):
     """Run ``pnp-priors assess`` in this process: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pnp-priors", "assess", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return partial(command, "assess")
 
 
 @pytest.fixture

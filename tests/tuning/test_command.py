@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pnp_priors import cli, registry
+from pnp_priors import registry
 from pnp_priors.priors.base import Prior
 from pnp_priors.tuning.schema import read
 from pnp_priors.tuning.tune import Tuner
@@ -37,7 +38,7 @@ class Smoother(Prior):
 
 @pytest.fixture
 def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., tuple[int, str, str]]
 ) -> Command:
     """In a folder with two images: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
@@ -49,17 +50,7 @@ def command(
         waves = np.sin(x / rng.uniform(2, 5)) * np.cos(y / rng.uniform(2, 5))
         Image.fromarray(np.uint8(127 + 100 * waves)).save(f"clean/{index}.png")
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pnp-priors", "tune", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return partial(command, "tune")
 
 
 @pytest.mark.parametrize(

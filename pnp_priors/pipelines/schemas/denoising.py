@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pnp_priors.pipelines.settings import Pipeline, Strict, number
+from pnp_priors.pipelines.settings import Pipeline, Strict, noise_level, number
 
-
-def _level(value: Any) -> float | str:
-    """A standard deviation in [0, 1], a fraction, or ``auto``; whether 0 is allowed, Noise says."""
-    if value == "auto":
-        return "auto"
-    level = number(value, "a number in 0..1 units or auto")
-    if not level >= 0:
-        raise ValueError(f"expected a noise level above 0, got {value!r}")
-    return level
+#: whether 0 is allowed depends on the model, see Noise
+_level = BeforeValidator(partial(noise_level, zero=True))
 
 
 def _gain(value: Any) -> float:
@@ -33,7 +27,7 @@ class Noise(Strict):
         default="gaussian",
         description="poisson-gaussian: signal-dependent, of variance gain * intensity + sigma^2",
     )
-    sigma: Annotated[float | Literal["auto"], BeforeValidator(_level)] = Field(
+    sigma: Annotated[float | Literal["auto"], _level] = Field(
         default="auto",
         description="standard deviation in 0..1 units (25/255), or auto: estimate it",
     )

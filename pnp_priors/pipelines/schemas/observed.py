@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pnp_priors.pipelines.settings import Strict, number
+from pnp_priors.pipelines.settings import Strict, noise_level
 
-
-def _level(value: Any) -> float:
-    level = number(value, "a number in 0..1 units")
-    if not level >= 0:
-        raise ValueError(f"expected a noise level of 0 or more, got {value!r}")
-    return level
-
-
-def _level_or_auto(value: Any) -> float | str:
-    return "auto" if value == "auto" else _level(value)
+_level = BeforeValidator(partial(noise_level, zero=True, auto=False))
+_level_or_auto = BeforeValidator(partial(noise_level, zero=True))
 
 
 class StatedNoise(Strict):
     """Noise that cannot be estimated, because neighbouring pixels are missing."""
 
-    sigma: Annotated[float, BeforeValidator(_level)] = Field(
+    sigma: Annotated[float, _level] = Field(
         default=0.0, description="standard deviation in 0..1 units (2.55/255); 0: none"
     )
 
 
 class PerhapsNoise(Strict):
-    sigma: Annotated[float | Literal["auto"], BeforeValidator(_level_or_auto)] = Field(
+    sigma: Annotated[float | Literal["auto"], _level_or_auto] = Field(
         default=0.0,
         description="standard deviation in 0..1 units (2.55/255); 0: none; auto: estimate it",
     )
