@@ -38,6 +38,8 @@ SYSTEM = "class-aware"
 #: noise levels at which the classifier is checked on the images that the parts held out
 LEVELS = (15 / 255, 25 / 255, 50 / 255)
 WARMUP = 50
+#: of the faded images that the classifier learns from, in parts of what they had
+LOWEST_CONTRAST = 0.3
 
 
 class ClassifierTraining(Strict):
@@ -146,11 +148,20 @@ def train_classifier(
 
 
 def _noisy(sampler: PatchSampler, clean: Tensor, prior: ClassAware) -> Tensor:
-    # Half of them as negatives: bright is what most pages are, not what makes a page.
-    negative = sampler.integers(len(clean), 2)[:, None, None, None] == 1
+    # Bright and full of contrast is what most pages are, not what makes a page: half of the images
+    # are negatives, half have less contrast around another gray.
+    negative, faded = (sampler.integers(len(clean), 2)[:, None, None, None] == 1 for _ in range(2))
     clean = torch.where(negative, 1 - clean, clean)
+    contrast = 1 - (1 - LOWEST_CONTRAST) * _uniform(sampler, clean)
+    darkest = (1 - contrast) * _uniform(sampler, clean)
+    clean = torch.where(faded, darkest + contrast * clean, clean)
     sigma = sampler.noise_levels(len(clean), *prior.sigma_range)
     return clean + sigma[:, None, None, None] * sampler.gaussian(clean)
+
+
+def _uniform(sampler: PatchSampler, images: Tensor) -> Tensor:
+    """A number in [0, 1) for each image."""
+    return sampler.integers(len(images), 1 << 20)[:, None, None, None] / (1 << 20)
 
 
 def decided_right(prior: ClassAware, images: Images) -> tuple[int, int]:
