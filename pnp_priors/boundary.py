@@ -27,7 +27,14 @@ MODES = ("circular", "extend", "taper")
 #: weight of the squared gradient in the auxiliary image of ``extend``; 0.001 to 0.01 differ by less
 #: than 0.1 dB, and the upper end is the safer one for noisier photos
 _SMOOTHNESS = 0.01
+#: after more steps, float32's rounding begins to grow in what ``extend`` finds
 _TAPER_STEPS, _EXTEND_STEPS = 50, 20
+#: of the weights of the means that ``extend`` begins with: (L + nearness)^-steepness of the
+#: Laplacian's eigenvalues L. On two training photos with two kernels and ffdnet-gray it reaches
+#: 26.39 dB (26.17 in the outer 15 pixels); from the result of ``taper``, in twice the time, 26.41
+#: (26.20); from zeros 26.15 (25.73). Also, taper's system is so badly conditioned that float32 has
+#: two or three digits of its result, and libraries round differently.
+_NEARNESS, _STEEPNESS = 0.1, 1.5
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,11 @@ def extend(y: Tensor, kernel: Tensor, mode: str = "extend") -> Canvas:
     r"""Put a blurred photo on a canvas on which its blur may be taken as circular.
 
     ``taper`` fills the surroundings with the smoothest periodic continuation, the one of least
-    :math:`\|\Delta u\|^2`, after the idea of Liu and Jia (ICIP 2008). ``extend`` goes on from
-    there and asks what the *kernel* could have made: it looks for a sharp periodic image that
-    explains the photo, :math:`\arg\min_x \|M(Hx - y)\|^2 + \mu\|\nabla x\|^2` with :math:`M` the
-    photo's frame, and writes its blur :math:`Hx` around the photo, which itself stays untouched.
+    :math:`\|\Delta u\|^2`, after the idea of Liu and Jia (ICIP 2008). ``extend`` asks what the
+    *kernel* could have made: from means of the photo's pixels, near ones above all, it looks for a
+    sharp periodic image that explains the photo,
+    :math:`\arg\min_x \|M(Hx - y)\|^2 + \mu\|\nabla x\|^2` with :math:`M` the photo's frame, and
+    writes its blur :math:`Hx` around the photo, which itself stays untouched.
 
     :param y: blurred photos ``[B, C, H, W]``, floating point.
     :param kernel: ``[h, w]``, odd sizes smaller than the photo, sum 1.
@@ -85,9 +93,10 @@ def extend(y: Tensor, kernel: Tensor, mode: str = "extend") -> Canvas:
     # Around its mean, so that the canvas is 0 where nothing is known yet.
     placed = torch.zeros(*y.shape[:2], rows, columns, dtype=y.dtype, device=y.device)
     placed[..., top : top + height, left : left + width] = y - middle
-    filled = _smoothest(placed, frame)
     if mode == "extend":
-        filled = _blur_of_an_explanation(placed, filled, frame, kernel.to(y))
+        filled = _blur_of_an_explanation(placed, _means(placed, frame), frame, kernel.to(y))
+    else:
+        filled = _smoothest(placed, frame)
     canvas = filled + middle
     canvas[..., top : top + height, left : left + width] = y
     return Canvas(canvas, top, left, height, width)
@@ -107,6 +116,16 @@ def _laplacian_spectrum(like: Tensor) -> Tensor:
     down = 2 - 2 * torch.cos(2 * math.pi * torch.fft.fftfreq(rows, device=like.device))
     right = 2 - 2 * torch.cos(2 * math.pi * torch.fft.rfftfreq(columns, device=like.device))
     return (down[:, None] + right[None]).to(like.dtype)
+
+
+def _means(placed: Tensor, frame: Tensor) -> Tensor:
+    """Around the frame, weighted means of what lies inside."""
+    size = placed.shape[-2:]
+    weights = (_laplacian_spectrum(placed) + _NEARNESS) ** -_STEEPNESS
+    total, count = (
+        torch.fft.irfft2(weights * torch.fft.rfft2(part), s=size) for part in (placed, frame)
+    )
+    return torch.where(frame > 0, placed, total / count.clamp(min=1e-3))
 
 
 def _smoothest(placed: Tensor, frame: Tensor) -> Tensor:

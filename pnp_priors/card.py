@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pnp_priors.analysis.model import Assessment
 from pnp_priors.benchmark.tasks import LEVELS, Task
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from pnp_priors.schema import Strict
+from pnp_priors.showing import notebook
 
 
 class Weights(Strict):
@@ -105,20 +103,7 @@ class Card(Strict):
     @property
     def trained_for(self) -> str:
         """The noise levels, JPEG qualities and scales, in words."""
-        parts = []
-        if "gaussian" in self.tasks:
-            low, high = (round(255 * s, 2) for s in self.sigma_range)
-            levels = f"{low:g}/255" + (f" to {high:g}/255" if high > low else " alone")
-            parts.append(f"sigma {levels}" + (", blind" if self.blind else ""))
-        if "camera" in self.tasks:
-            low, high = (round(255 * s, 2) for s in self.sigma_range)
-            parts.append(f"camera noise of sigma {low:g}/255 to {high:g}/255, estimated or given")
-        if self.quality_range is not None:
-            first, last = self.quality_range
-            parts.append(f"JPEG quality {first}" + (f" to {last}" if last > first else ""))
-        if self.scales is not None:
-            parts.append("super-resolution by " + ", ".join(map(str, self.scales)))
-        return "; ".join(parts)
+        return notebook.trained_for(self)
 
     @property
     def iterative_verdict(self) -> str:
@@ -132,29 +117,37 @@ class Card(Strict):
         own = self.weights
         return f"{own.file} ({own.bytes:,} bytes), SHA-256 {own.sha256[:16]}…"
 
-    def __str__(self) -> str:
+    def _rows(self) -> list[tuple[str, str]]:
+        """What is shown of it: what each line is about, and the line."""
         field = "whole image" if self.receptive_field is None else f"{self.receptive_field} pixels"
-        rows = [f"{self.name}: {self.title}", ""]
-        rows += [
-            f"  system          {self.system}, {self.channels} channel(s)",
-            f"  trained for     {self.trained_for}; outside: {self.outside_range}",
-            f"  parameters      {self.parameters:,}; receptive field {field}",
-            f"  iterative use   {self.iterative_use}",
-            f"  weights         {self._weights}",
-            f"  licence         {self.licence}",
-            f"  paper           {self.paper}",
+        rows = [
+            ("system", f"{self.system}, {self.channels} channel(s)"),
+            ("trained for", f"{self.trained_for}; outside: {self.outside_range}"),
+            ("parameters", f"{self.parameters:,}; receptive field {field}"),
+            ("iterative use", self.iterative_use),
+            ("weights", self._weights),
+            ("licence", self.licence),
+            ("paper", self.paper),
         ]
         if self.training is not None:
-            rows.append(
-                f"  trained on      {', '.join(self.training.data)}: "
+            seen = (
+                f"{', '.join(self.training.data)}: "
                 f"{self.training.megapixels_in_all:,.0f} million pixels seen"
                 + ("" if self.training.finished else " (schedule not finished: half-trained)")
             )
+            rows.append(("trained on", seen))
         for result in self.results:
             symbol = LEVELS[result.task].symbol
             psnr = "  ".join(f"{symbol}={level}: {v:.2f}" for level, v in result.psnr.items())
-            rows.append(f"  {result.dataset:<15} {psnr} dB")
+            rows.append((result.dataset, f"{psnr} dB"))
         if self.assessment is not None:
-            rows += [f"  assessed        {line}" for line in self.assessment.headlines]
-        rows += [f"  note            {note}" for note in self.notes]
-        return "\n".join(rows)
+            rows += [("assessed", line) for line in self.assessment.headlines]
+        return rows + [("note", note) for note in self.notes]
+
+    def __str__(self) -> str:
+        lines = [f"  {about:<15} {text}" for about, text in self._rows()]
+        return "\n".join([f"{self.name}: {self.title}", "", *lines])
+
+    def _repr_html_(self) -> str:
+        """As a small table, for notebooks."""
+        return notebook.table(self._rows(), f"{self.name}: {self.title}")

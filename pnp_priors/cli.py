@@ -8,11 +8,15 @@ from typing import Annotated
 
 import typer
 
+from pnp_priors import completion
 from pnp_priors.analysis.command import assess
 from pnp_priors.analysis.receptive_field_command import receptive_field
 from pnp_priors.benchmark.command import app as bench
 from pnp_priors.errors import exit_code
+from pnp_priors.export.command import export
 from pnp_priors.pipelines.command import run
+from pnp_priors.runtime.command import verify
+from pnp_priors.showing.command import compare, show
 from pnp_priors.tuning.command import tune
 
 app = typer.Typer(
@@ -22,9 +26,13 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(assess)
+app.command()(compare)
+app.command()(export)
 app.command("receptive-field")(receptive_field)
 app.command()(run)
+app.command()(show)
 app.command()(tune)
+app.command()(verify)
 
 
 @app.command("list")
@@ -57,11 +65,19 @@ def list_() -> None:
 
 
 @app.command()
-def info(name: Annotated[str, typer.Argument(help="A prior, see `pnp-priors list`.")]) -> None:
-    """Show a prior's card: what it is, how it was trained, what it reaches."""
+def info(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A prior, see `pnp-priors list`; or FILE.onnx.", autocompletion=completion.priors
+        ),
+    ],
+) -> None:
+    """Show a prior's card, or an exported file's passport: what it is and what it reaches."""
     from pnp_priors import describe
+    from pnp_priors.runtime.passport import read_passport
 
-    print(describe(name))
+    print(read_passport(name) if name.endswith(".onnx") else describe(name))
 
 
 @app.command()

@@ -57,11 +57,23 @@ class MissingFileError(PnpPriorsError, FileNotFoundError):
 def exit_code(command: Callable[[], object]) -> int:
     """Run a command of a command line.
 
-    :returns: 0, or 2 after an error of this family or of the system, which is printed as one line.
+    :returns: 0, or 2 after an error of this family or of the system, which is printed as one line;
+        so is an import that fails because an extra is not installed.
     """
     try:
         command()
     except (PnpPriorsError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _said(error)
+    except ImportError as error:
+        from pnp_priors.extras import EXTRAS, missing
+
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        return _said(missing(package))
     return 0
+
+
+def _said(error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2

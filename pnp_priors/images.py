@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from pnp_priors.atomic import whole
 from pnp_priors.codecs import TIFF, Metadata, Stored
 from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError
 
-__all__ = ["SUFFIXES", "TIFF", "Image", "Metadata", "Scale", "is_image", "read", "read_pages"]
-__all__ += ["to_stored", "to_unit", "whole", "write", "write_pages"]
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = ["SUFFIXES", "TIFF", "Image", "Metadata", "Scale", "is_image", "lost", "picture"]
+__all__ += ["read", "read_pages", "size_words", "to_stored", "to_unit", "whole", "write"]
+__all__ += ["write_pages"]
 
 #: which stored value becomes 1: the largest of the integer type (1 for float files), the largest
 #: of this image, or a number such as 4095 for a 12-bit camera
@@ -26,6 +30,7 @@ SUFFIXES = frozenset(codecs.ENCODERS)
 #: pixel types that each kind of file can hold; the first one serves what it cannot hold
 _HOLDS = {".png": ("uint8", "uint16"), **dict.fromkeys(TIFF, ("uint8", "uint16", "float32"))}
 _EIGHT_BIT = ("uint8",)
+_DEPTHS = {"uint16": "16 bits", "float32": "floating point values"}
 _NO_ALPHA = frozenset({".jpg", ".jpeg", ".bmp"})
 #: noise goes a little beyond [0, 1]; what goes beyond this is in other units
 _LOWEST, _HIGHEST = -1.0, 2.0
@@ -62,6 +67,34 @@ class Image:
         if len(pixels) != len(self.pixels):
             metadata = replace(metadata, icc=b"")
         return replace(self, pixels=pixels, alpha=alpha, metadata=metadata)
+
+
+def size_words(pixels: np.ndarray) -> str:
+    """Width and height of ``[C, H, W]``, as image programs give them."""
+    channels, height, width = pixels.shape
+    return f"{width}x{height} pixels, {'gray' if channels == 1 else 'colour'}"
+
+
+def picture(pixels: np.ndarray) -> PillowImage:
+    """``[C, H, W]`` in [0, 1], gray or RGB, to look at: 8 bit RGB of Pillow's."""
+    from PIL import Image as Pillow
+
+    stored = to_stored(np.nan_to_num(pixels), "uint8")
+    rgb = np.broadcast_to(stored, (3, *stored.shape[-2:])).transpose(1, 2, 0)
+    return Pillow.fromarray(np.ascontiguousarray(rgb))
+
+
+def lost(path: Path, image: Image) -> list[str]:
+    """What of an image files of this ending cannot hold, in words; see :func:`write`."""
+    suffix = path.suffix.lower()
+    words = []
+    if image.dtype not in _HOLDS.get(suffix, _EIGHT_BIT):
+        words.append(_DEPTHS[image.dtype])
+    if image.alpha is not None and suffix in _NO_ALPHA:
+        words.append("opacity")
+    if image.metadata.icc and suffix == ".bmp":
+        words.append("colour profile")
+    return words
 
 
 def is_image(path: Path) -> bool:

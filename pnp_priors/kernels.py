@@ -23,6 +23,14 @@ def read(path: Path, key: str | None = None) -> np.ndarray:
     :raises MissingFileError: there is no such file.
     :raises InputError: no kernel in it, several and no ``key``, or not one that can blur.
     """
+    return check(read_as_given(path, key), str(path))
+
+
+def read_as_given(path: Path, key: str | None = None) -> np.ndarray:
+    """As :func:`read`, of any size and scale: what :func:`check` makes a kernel of.
+
+    :returns: float64 ``[h, w]``, not negative; of a picture in [0, 1].
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: not a kernel that can be read ({', '.join(SUFFIXES)})")
@@ -39,7 +47,8 @@ def read(path: Path, key: str | None = None) -> np.ndarray:
         if len(picture.pixels) == 3 and not np.allclose(picture.pixels, picture.pixels[:1]):
             raise InputError(f"{path}: a kernel is gray, this picture has colours")
         values = picture.pixels[0]
-    return check(values, str(path))
+    check(values, str(path))
+    return np.asarray(values, np.float64).reshape(values.shape[-2:]).clip(min=0)
 
 
 def check(values: np.ndarray, name: str = "kernel") -> np.ndarray:
@@ -84,8 +93,8 @@ def check_fits(kernel: tuple[int, int], height: int, width: int, name: str = "ke
     rows, columns = kernel
     if rows >= height or columns >= width:
         raise InputError(
-            f"{name}: the kernel ({rows}x{columns}) must be smaller than the image "
-            f"({height}x{width})"
+            f"{name}: the kernel ({columns}x{rows} pixels) must be smaller than the image "
+            f"({width}x{height})"
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnp_priors.errors import ConfigError, InputError, UnknownNameError, WeightsError
+from pnp_priors.extras import need
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,9 @@ def load(
     :raises MissingFileError: there is no such file of ``weights``.
     :raises WeightsError: the weights file is damaged, or not the one that its card describes, or
         ``weights`` holds another network: says what was expected and what was found.
+    :raises MissingExtraError: torch or deepinv is not installed; says what to install.
     """
+    need("torch", "deepinv")
     import torch
 
     card = describe(name)

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pnp_priors.errors import ConfigError, MissingFileError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A wrong key is an error, not a silent default."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class _DuplicateKeyError(yaml.MarkedYAMLError):

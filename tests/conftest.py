@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,6 +64,34 @@ def psnr() -> Callable[[Tensor, Tensor], float]:
         return -10 * math.log10((restored - clean).double().square().mean().item())
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``exported("ffdnet-gray", sigma="map")``: the file of a prior, exported once for all tests.
+
+    Of a pipeline: ``exported("deconvolution", {"prior.name": "ffdnet-gray"})``. The tests'
+    processes share what one of them has exported; nobody may change it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
+
+    def export(name: str, overrides: dict[str, Any] | None = None, **options: Any) -> Path:
+        from pnp_priors.export import export as export_prior
+        from pnp_priors.export.restorations import export_pipeline
+
+        said = [str(value) for value in [*(overrides or {}).values(), *options.values()]]
+        path = folder / "-".join([name, *said]).replace("/", "_") / f"{name}.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.is_file() and overrides is None:
+                export_prior(name, path, **options)
+            elif not path.is_file():
+                export_pipeline(name, path, overrides, **options)
+        return path
+
+    return export
 
 
 @pytest.fixture

@@ -117,5 +117,5 @@ def test_pickles_are_not_opened(tmp_path):
 
 def test_fits():
     kernels.check_fits((5, 5), 6, 6)
-    with pytest.raises(InputError, match=r"\(5x5\) must be smaller than the image \(9x5\)"):
+    with pytest.raises(InputError, match=r"\(5x5 pixels\) must be smaller than the image \(5x9\)"):
         kernels.check_fits((5, 5), 9, 5)

@@ -53,7 +53,7 @@ assert table.shape == (8, 8) and after < 0.85 * before, (before, after)
 
 def test_ci_runs_the_second_command_as_it_is_written():
     commands = [line for block in blocks("") for line in block.splitlines()]
-    assert commands[0] == "pip install . && pnp-priors run deconvolution"
+    assert commands[0] == "pip install '.[torch]' && pnp-priors run deconvolution"
     second = next(line for line in commands if "pytest" in line)
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert second in script.splitlines()

@@ -43,7 +43,7 @@ def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
     for axes in panels.flat[len(fields) :]:
         axes.set_axis_off()
     for axes, (name, field) in zip(panels.flat, fields.items(), strict=False):
-        _panel(axes, name, field, norm)
+        panel(axes, name, field, norm)
     figure.colorbar(
         ScalarMappable(norm, COLOURS),
         ax=list(panels.flat),
@@ -55,7 +55,7 @@ def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, name: str, field: ReceptiveField, norm: LogNorm) -> None:
+def panel(axes: Axes, name: str, field: ReceptiveField, norm: LogNorm) -> None:
     from matplotlib.patches import Circle, Rectangle
 
     half = len(field.map) / 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors import completion
 from pnp_priors.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ ITERATIONS = 200
 
 
 def assess(
-    name: Annotated[str, typer.Argument(help="A prior, see `pnp-priors list`, or a card's path.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A prior, see `pnp-priors list`, or a card's path.",
+            autocompletion=completion.priors,
+        ),
+    ],
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of clean images; a photo and a synthetic one if not given."),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from pnp_priors.schema import Strict
 
 #: to be raised when the numbers change without the weights
 PROTOCOL = 1
 
 Verdict = Literal["converged", "did not settle", "diverged"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Levels(Strict):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors import completion
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def receptive_field(
-    name: Annotated[str, typer.Argument(help="A prior, see `pnp-priors list`, or a card.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A prior, see `pnp-priors list`, or a card.", autocompletion=completion.priors
+        ),
+    ],
     sigma: Annotated[
         list[float] | None,
         typer.Option(

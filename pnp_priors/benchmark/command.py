@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors import completion
 from pnp_priors.benchmark.tasks import LEVELS, Setting
 from pnp_priors.errors import InputError, PnpPriorsError
 
@@ -25,7 +26,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Released priors.")]
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="Released priors.", autocompletion=completion.priors),
+]
 DataFolder = Annotated[
     Path | None,
     typer.Option(help="Folder that holds eval/ and kernels/.", envvar="PNP_PRIORS_DATA"),

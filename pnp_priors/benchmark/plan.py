@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pnp_priors import registry
 from pnp_priors.benchmark.measuring import (
@@ -19,13 +19,9 @@ from pnp_priors.benchmark.measuring import (
 from pnp_priors.benchmark.tasks import Setting, Task
 from pnp_priors.card import Card
 from pnp_priors.errors import ConfigError, PnpPriorsError
-from pnp_priors.schema import read_yaml_as
+from pnp_priors.schema import Strict, read_yaml_as
 
 PLAN = Path(__file__).with_name("plan.yaml")
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Entry(Strict):

@@ -6,16 +6,12 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pnp_priors.benchmark.tasks import Setting, Task
-from pnp_priors.schema import read_yaml_as
+from pnp_priors.schema import Strict, read_yaml_as
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Row(Strict):

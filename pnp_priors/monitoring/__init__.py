@@ -7,5 +7,5 @@
 - :mod:`pnp_priors.monitoring.kernel`: a kernel that is off its middle, or looks flipped.
 
 Each module gives numbers (dataclasses for the report) and ``warnings``: lines for a person, none
-when nothing is wrong. Only :mod:`iterates` and :mod:`noise` need torch.
+when nothing is wrong. Only :mod:`iterates` needs torch.
 """

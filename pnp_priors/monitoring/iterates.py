@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +17,8 @@ from deepinv.physics import Physics
 from torch import Tensor
 
 from pnp_priors.errors import DivergenceWarning
+from pnp_priors.monitoring import traces
+from pnp_priors.monitoring.traces import Divergence, Trace
 
 #: A change or residual above this many times its smallest value so far has diverged. Runs that go
 #: well stayed below 1.2 (deconvolution of the bundled photo at 2.55/255, five solvers, both
@@ -31,42 +30,6 @@ _FLOOR = 0.1
 #: an iterate whose change is within this factor of the smallest so far is one to fall back on
 _CALM = 1.5
 _DARKEST = 1 / 255
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """Where a run diverged and what was returned instead.
-
-    :param iteration: the first bad one, counted from 1.
-    :param reason: what was seen there.
-    :param fallback: the iterate that is the result; 0 is the solver's start.
-    """
-
-    iteration: int
-    reason: str
-    fallback: int
-
-    def __str__(self) -> str:
-        kept = f"iterate {self.fallback}" if self.fallback else "the solver's start"
-        return f"diverged in iteration {self.iteration}: {self.reason}; the result is {kept}"
-
-
-@dataclass
-class Trace:
-    """What one image's iterates did.
-
-    :param change: per iteration, :math:`\\|x_k - x_{k-1}\\| / \\|x_k\\|`.
-    :param residual: per iteration, the root mean square of :math:`Ax_k - y` in the units of y;
-        empty where y is not a tensor (JPEG).
-    """
-
-    change: list[float] = field(default_factory=list)
-    residual: list[float] = field(default_factory=list)
-    divergence: Divergence | None = None
-
-    @property
-    def warnings(self) -> list[str]:
-        return [] if self.divergence is None else [str(self.divergence)]
 
 
 @dataclass(frozen=True)
@@ -112,46 +75,18 @@ def run(
     return Watched(observer.result(x), observer.traces)
 
 
-#: runs of the restoration in progress, where somebody collects them
-_runs: ContextVar[list[list[Trace]] | None] = ContextVar("runs", default=None)
-
-
-@contextmanager
-def collected() -> Iterator[list[list[Trace]]]:
-    """Collect the traces of all runs of :func:`solve` inside, one list per run."""
-    runs: list[list[Trace]] = []
-    token = _runs.set(runs)
-    try:
-        yield runs
-    finally:
-        _runs.reset(token)
-
-
 def solve(solver: BaseOptim, y: Any, physics: Physics, init: Any = None) -> Tensor:
     """``solver(y, physics, init=init)``, watched as by :func:`run`.
 
-    Inside :func:`collected` the traces are kept there; elsewhere a divergence is a
-    :class:`pnp_priors.errors.DivergenceWarning`.
+    Inside :func:`pnp_priors.monitoring.traces.collected` the traces are kept there; elsewhere a
+    divergence is a :class:`pnp_priors.errors.DivergenceWarning`.
     """
     watched = run(solver, y, physics, init)
-    runs = _runs.get()
-    if runs is not None:
-        runs.append(watched.traces)
-    else:
+    if not traces.keep(watched.traces):
         for trace in watched.traces:
             for line in trace.warnings:
                 warnings.warn(line, DivergenceWarning, stacklevel=2)
     return watched.x
-
-
-def of_image(runs: Sequence[Sequence[Trace]], position: int, batch: int) -> tuple[Trace, ...]:
-    """Those traces of :func:`collected` that are of one image of a batch.
-
-    Tiles of a batch cannot be told apart: each image gets all of them then.
-    """
-    if runs and all(len(run) == batch for run in runs):
-        return tuple(run[position] for run in runs)
-    return tuple(trace for run in runs for trace in run)
 
 
 class _AllDivergedError(Exception):

@@ -62,8 +62,8 @@ class Shape:
             lines.append(f"the kernel's sum is {self.total:.3g}, not 1: it was divided by it")
         if max(self.size) > _ROOM * max(self.support):
             lines.append(
-                f"the kernel fills {self.support[0]}x{self.support[1]} pixels of an array of "
-                f"{self.size[0]}x{self.size[1]}: crop it around its middle, the border of the "
+                f"the kernel fills {self.support[1]}x{self.support[0]} pixels of an array of "
+                f"{self.size[1]}x{self.size[0]}: crop it around its middle, the border of the "
                 "photo is restored better and faster then"
             )
         return lines

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pnp_priors.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from pnp_priors.monitoring.noise_level import estimated_noise
 
 #: blocks are of a large photo's middle, as the estimate itself is
 _SIDE = 384
@@ -38,8 +36,8 @@ class Estimate:
         return f"{255 * self.sigma:.2f} ± {255 * self.spread:.2f} /255"
 
 
-def estimate(photo: Tensor, sharp: bool = False) -> Estimate:
-    """Estimate the level of white noise in a photo, by deepinv's ``PatchCovarianceNoiseEstimator``.
+def estimate(photo: Any, sharp: bool = False) -> Estimate:
+    """Estimate the level of white noise in a photo, from the covariance of its patches.
 
     The spread is the standard deviation of the estimates on 3×3 blocks, or the distance of the
     lowest of them where this is larger. Measured on 16 photos of BSD400: blurred by the bundled
@@ -49,19 +47,16 @@ def estimate(photo: Tensor, sharp: bool = False) -> Estimate:
     spreads at 1 and 2.55. So on sharp photos an estimate is an upper bound, not a measurement,
     unless their colours help (``sharp``).
 
-    :param photo: ``[B, C, H, W]``, of noise that is the same everywhere; its middle is used.
-    :param sharp: see :func:`pnp_priors.pipelines.photos.estimated_noise`.
+    :param photo: array or tensor ``[B, C, H, W]``, of noise that is the same everywhere; its middle
+        is used.
+    :param sharp: see :func:`pnp_priors.monitoring.noise_level.estimated_noise`.
     :raises InputError: the photo is too small or too plain for an estimate.
     """
-    from pnp_priors.pipelines.photos import estimated_noise
-
     return with_spread(estimated_noise(photo, sharp), photo, sharp)
 
 
-def with_spread(sigma: float, photo: Tensor, sharp: bool = False) -> Estimate:
+def with_spread(sigma: float, photo: Any, sharp: bool = False) -> Estimate:
     """An estimate that was made already, with the spread of :func:`estimate`."""
-    from pnp_priors.pipelines.photos import estimated_noise
-
     rows, columns = ((max(size - _SIDE, 0) // 2) for size in photo.shape[-2:])
     middle = photo[..., rows : rows + _SIDE, columns : columns + _SIDE]
     height, width = (size // _BLOCKS for size in middle.shape[-2:])

@@ -36,6 +36,25 @@ LAGS = tuple((0, right) for right in (1, 2)) + tuple(
 #: fewer values than this say nothing
 _FEWEST = 256
 
+_STRUCTURE = "image structure is left in it (too few iterations, or the degradation is not as said)"
+_COLOURED = "the noise itself is correlated (JPEG, resizing, denoising in the camera)"
+_KEPT = "noise was kept in the image"
+#: what may have led to a level too high (1), as it should be (0) or too low (-1), and to a positive
+#: (1), small (0) or negative (-1) correlation: how the noise level must be wrong for that, if it
+#: is, and other reasons. Both together, so that no two lines contradict each other. Noise that was
+#: taken for image is missing first where the data step trusts the data most, at low frequencies;
+#: what it leaves changes sign from pixel to pixel.
+_REASONS: dict[tuple[int, int], tuple[str, tuple[str, ...]]] = {
+    (1, 0): ("too low", ("the iterations are too few", "the degradation is not as said")),
+    (1, 1): ("too low", (_STRUCTURE, _COLOURED)),
+    (1, -1): ("too low", ("the degradation is not as said",)),
+    (0, 1): ("", (_STRUCTURE, _COLOURED)),
+    (0, -1): ("too low", ("the solver trusts the data too much, so that noise was fitted",)),
+    (-1, 0): ("too high", (_KEPT,)),
+    (-1, 1): ("too high", (_COLOURED,)),
+    (-1, -1): ("", (f"{_KEPT}: the solver trusts the data too much, or has too few iterations",)),
+}
+
 
 @dataclass(frozen=True)
 class Residual:
@@ -72,34 +91,38 @@ class Residual:
 
     @property
     def warnings(self) -> list[str]:
-        """One line for each of level and whiteness that is far off; none for a residual as it
-        should be, but for :data:`FALSE_ALARMS` of all cases at most."""
+        """One line where level or whiteness is far off; none for a residual as it should be, but
+        for :data:`FALSE_ALARMS` of all cases at most."""
+        return self.lines()
+
+    def lines(self, stated: bool = True, level_said: bool = False) -> list[str]:
+        """As :attr:`warnings`.
+
+        :param stated: a person stated the level; otherwise it was estimated.
+        :param level_said: something else that was said already judges the level, which this then
+            does not do once more.
+        """
         low, high = RATIOS
-        lines = []
-        if self.level_rejected and not low <= self.ratio <= high:
-            if self.ratio > high:
-                why = "it is too low, the iterations are too few, or the degradation is not as said"
-            else:
-                why = "it is too high, or noise was kept in the image"
-            lines.append(
-                f"the residual's level is {self.ratio:.3g} times the stated noise level: {why}"
-            )
+        level = colour = 0
+        if self.level_rejected:
+            level = (self.ratio > high) - (self.ratio < low)
         if self.whiteness_rejected and abs(self.correlation) > CORRELATION:
+            colour = 1 if self.correlation > 0 else -1
+        if not (level or colour):
+            return []
+        whose = "stated" if stated else "estimated"
+        seen = []
+        if level:
+            seen.append(f"the residual's level is {self.ratio:.3g} times the {whose} noise level")
+        if colour:
             down, right = self.lag
-            # Noise that was taken for image is missing first where the data step trusts the data
-            # most, at low frequencies; what it leaves changes sign from pixel to pixel.
-            why = (
-                "image structure is left in it, or the noise itself is correlated (JPEG, resizing, "
-                "denoising in the camera)"
-                if self.correlation > 0
-                else "noise was fitted: the stated level is too low, or the solver trusts the data "
-                "too much"
+            seen.append(
+                f"{'it' if level else 'the residual'} is not white (autocorrelation "
+                f"{self.correlation:+.2f} at lag {down} down, {right} right)"
             )
-            lines.append(
-                f"the residual is not white (autocorrelation {self.correlation:+.2f} at lag "
-                f"{down} down, {right} right): {why}"
-            )
-        return lines
+        judged, reasons = _REASONS[level, colour]
+        causes = [f"the {whose} level is {judged}"] if judged and not level_said else []
+        return [f"{' and '.join(seen)}: {', or '.join([*causes, *reasons])}"]
 
 
 def check(

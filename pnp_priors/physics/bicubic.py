@@ -7,12 +7,11 @@ one matrix for the rows, one for the columns, on whatever device the image is.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from pnp_priors.errors import InputError
+from pnp_priors.physics.reductions import bicubic_weights
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:
@@ -49,20 +48,6 @@ def simulate(clean: Tensor, scale: int) -> Tensor:
     return resize(small, height, width).clamp(0, 255) / 255
 
 
-@lru_cache(maxsize=64)
 def weights(inputs: int, outputs: int) -> Tensor:
     """What each output takes of each input: ``[outputs, inputs]``, rows of sum 1, float64."""
-    factor = inputs / outputs
-    stretch = max(factor, 1.0)
-    centres = factor * (torch.arange(outputs, dtype=torch.float64) + 0.5)
-    places = torch.arange(inputs, dtype=torch.float64) + 0.5
-    weights = _cubic((places[None] - centres[:, None]) / stretch)
-    return weights / weights.sum(dim=1, keepdim=True)
-
-
-def _cubic(x: Tensor) -> Tensor:
-    """Keys' function with a = -1/2."""
-    x = x.abs()
-    near = (1.5 * x - 2.5) * x**2 + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+    return torch.from_numpy(bicubic_weights(inputs, outputs))

@@ -9,14 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from deepinv.physics import Downsampling
 from torch import Tensor
 
-from pnp_priors.errors import InputError, UnknownNameError
-
-#: where the first pixel of the small image lies on the grid of the large one
-ALIGNMENTS = ("first", "centre")
+from pnp_priors.errors import InputError
+from pnp_priors.physics.reductions import placed_kernel
 
 
 def placed(kernel: Tensor, scale: int, alignment: str = "first") -> Tensor:
@@ -35,22 +32,8 @@ def placed(kernel: Tensor, scale: int, alignment: str = "first") -> Tensor:
     :raises UnknownNameError: lists the alignments.
     :raises InputError: a kernel of another shape.
     """
-    if alignment not in ALIGNMENTS:
-        raise UnknownNameError("alignment", alignment, list(ALIGNMENTS))
-    if kernel.ndim != 2 or not all(size % 2 for size in kernel.shape):
-        raise InputError(f"a kernel is [h, w] with odd sizes, got {list(kernel.shape)}")
-    kernel = kernel[None, None]
-    if alignment == "first" or scale == 1:
-        return kernel
-    room = scale // 2
-    near, far = (scale - 1) // 2, scale // 2
-    # A true convolution: what lies further down and right of the centre is seen by indices above.
-    shifted = [
-        F.pad(kernel, (room - right, room + right, room - down, room + down))
-        for down in (near, far)
-        for right in (near, far)
-    ]
-    return torch.stack(shifted).mean(0)
+    found = placed_kernel(kernel.detach().cpu().numpy(), scale, alignment)
+    return torch.from_numpy(found).to(kernel)[None, None]
 
 
 class Decimation(Downsampling):
@@ -96,3 +79,18 @@ class Decimation(Downsampling):
         x = y.new_zeros(*y.shape[:2], height, width)
         x[..., :: self.factor, :: self.factor] = y
         return torch.fft.ifft2(self.Fhc * torch.fft.fft2(x)).real
+
+    def prox_l2(self, z: Tensor, y: Tensor, gamma: Any, *_: Any, **__: Any) -> Tensor:
+        r"""Minimise :math:`\frac{\gamma}{2}\|Ax-y\|^2 + \frac12\|x-z\|^2` over x.
+
+        :math:`z + A^\top (A A^\top + 1/\gamma)^{-1} (y - A z)`, where the inverse is a division of
+        spectra of the small image. The formula that deepinv has (Zhao et al., eq. 10) is equal to
+        it, and divides float32's rounding of the whole image by :math:`1/\gamma`.
+        """
+        height, width = y.shape[-2:]
+        mean = z.mean(dim=(-2, -1), keepdim=True)
+        missing = torch.fft.fft2(y - self.A(z - mean) - self.Fh[..., :1, :1].real * mean)
+        # What decimation folds onto one frequency.
+        folds = self.Fh.abs().square().unflatten(-1, (self.factor, width))
+        gain = folds.unflatten(-3, (self.factor, height)).mean(dim=(-4, -2))
+        return z + self.A_adjoint(torch.fft.ifft2(missing / (gain + 1 / gamma)).real)

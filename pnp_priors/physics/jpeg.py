@@ -9,8 +9,6 @@ Coefficients and boxes are on the scale of the image they belong to.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,38 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnp_priors.errors import InputError, MissingFileError
+from pnp_priors.errors import InputError
+from pnp_priors.physics.jpeg_standard import (
+    BLOCK,
+    CHROMINANCE,
+    FROM_RGB,
+    LUMINANCE,
+    dct_basis,
+    quality_table,
+)
+from pnp_priors.physics.jpeg_stored import open_jpeg, starts_with_luminance
 
 if TYPE_CHECKING:
     from PIL.JpegImagePlugin import JpegImageFile
-
-#: side of a block
-BLOCK = 8
-#: annex K.1, table K.1
-_LUMINANCE = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-#: annex K.1, table K.2
-_CHROMINANCE = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-    *((99,) * 8,) * 4,
-)
-#: Y, Cb, Cr of R, G, B (JFIF 1.02, of ITU-R 601); the latter two are around 128
-FROM_RGB = (
-    (0.299, 0.587, 0.114),
-    (-0.299 / 1.772, -0.587 / 1.772, 0.5),
-    (0.5, -0.587 / 1.402, -0.114 / 1.402),
-)
 
 Table = Tensor | np.ndarray | list[list[float]]
 
@@ -62,16 +41,7 @@ class Box(NamedTuple):
     high: Tensor
 
 
-def _basis() -> Tensor:
-    """The orthonormal DCT-II of 8×8 blocks as one matrix ``[64 (frequency), 64 (pixel)]``."""
-    n = torch.arange(BLOCK, dtype=torch.float64)
-    rows = torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK))
-    rows *= math.sqrt(2 / BLOCK)
-    rows[0] /= math.sqrt(2)
-    return torch.kron(rows, rows)
-
-
-_BASIS = _basis()
+_BASIS = torch.from_numpy(dct_basis())
 
 
 def block_dct(image: Tensor) -> Tensor:
@@ -104,21 +74,12 @@ def luminance_table(quality: int) -> Tensor:
 
     :raises InputError: another quality.
     """
-    return _scaled(_LUMINANCE, quality)
+    return torch.from_numpy(quality_table(LUMINANCE, quality))
 
 
 def chrominance_table(quality: int) -> Tensor:
     """The standard chrominance table, see :func:`luminance_table`."""
-    return _scaled(_CHROMINANCE, quality)
-
-
-def _scaled(table: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
-    number = isinstance(quality, (int, float)) and not isinstance(quality, bool)
-    if not number or not 1 <= quality <= 100 or quality != int(quality):
-        raise InputError(f"JPEG quality is a whole number from 1 to 100, got {quality!r}")
-    percent = 5000 // int(quality) if quality < 50 else 200 - 2 * int(quality)
-    scaled = (torch.tensor(table) * percent + 50).div(100, rounding_mode="floor")
-    return scaled.clamp(1, 255).float()
+    return torch.from_numpy(quality_table(CHROMINANCE, quality))
 
 
 def checked_table(table: Table, image: Tensor) -> Tensor:
@@ -260,38 +221,6 @@ def read_jpeg(path: str | Path) -> tuple[Tensor, Tensor]:
         file.draft("L", None)
         pixels = np.array(file)
     return torch.from_numpy(pixels).float().div(255)[None, None], table
-
-
-@contextmanager
-def open_jpeg(path: Path) -> Iterator[JpegImageFile]:
-    """A JPEG file; what is wrong with it, be it found while it is decoded, is one line.
-
-    :raises MissingFileError: no such file.
-    :raises InputError: no JPEG, too large a one, or damaged.
-    """
-    from PIL import Image, UnidentifiedImageError
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    if not path.is_file():
-        raise MissingFileError(f"no such file: {path}")
-    try:
-        with Image.open(path, formats=("JPEG",)) as file:
-            assert isinstance(file, JpegImageFile)
-            yield file
-    except (UnidentifiedImageError, SyntaxError) as error:
-        raise InputError(f"{path}: not a JPEG file") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: too large a JPEG file: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path}: damaged JPEG file: {error}") from error
-
-
-def starts_with_luminance(file: JpegImageFile) -> bool:
-    """Whether a file's planes are Y, or Y, Cb and Cr."""
-    names = [plane[0] for plane in file.layer]
-    # Without a marker of its own, a file names its planes R, G, B where they are that.
-    rgb = file.info.get("adobe_transform") == 0 or names == list(b"RGB")
-    return len(names) == 1 or (len(names) == 3 and not rgb)
 
 
 def _luminance_of(file: JpegImageFile, path: Path) -> Tensor:

@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import ndtr
-from torch import Tensor
 
 from pnp_priors.errors import InputError
-from pnp_priors.physics.jpeg import BLOCK, luminance_table
+from pnp_priors.physics.jpeg_standard import BLOCK, LUMINANCE, quality_table
 
 #: error probability of a false alarm that is asked for
 ALPHA = 1e-3
@@ -67,13 +66,13 @@ class Recompression:
         Its neighbours may share the steps that show.
     """
 
-    table: Tensor
-    evidence: Tensor
+    table: Any
+    evidence: Any
     quality: int | None
 
 
 def recompression(
-    indices: Tensor, table: Tensor, channels: int = 1, alpha: float = ALPHA
+    indices: Any, table: Any, channels: int = 1, alpha: float = ALPHA
 ) -> Recompression | None:
     """Look for signs of a compression before the last one.
 
@@ -82,7 +81,8 @@ def recompression(
 
     :param indices: of the luminance, ``[1, 1, rows, columns, 8, 8]``, whole numbers of steps, as in
         :attr:`pnp_priors.physics.jpeg_file.JPEGFile.indices`; exact ones.
-    :param table: the last compression's steps ``[8, 8]``, on 0..255.
+    :param table: the last compression's steps ``[8, 8]``, on 0..255; both are tensors or arrays,
+        and so are the tables of the result.
     :param channels: 3 for the luminance of a colour file.
     :param alpha: probability of a false alarm, where the model of photos holds.
     :raises InputError: other shapes, or alpha outside (0, 1).
@@ -96,10 +96,10 @@ def recompression(
     if not 0 < alpha < 1:
         raise InputError(f"alpha is between 0 and 1, got {alpha!r}")
     stride = math.ceil(math.sqrt(indices.shape[2] * indices.shape[3] / _BLOCKS))
-    taken = indices.detach().cpu()[0, 0, ::stride, ::stride]
-    levels = taken.abs().clamp(max=_LARGEST_INDEX).long().numpy()
+    taken = np.asarray(indices[0, 0, ::stride, ::stride])
+    levels = np.minimum(np.abs(taken), _LARGEST_INDEX).astype(np.int64)
     halves = _halves(*levels.shape[:2])
-    found, evidence = torch.zeros(BLOCK, BLOCK), torch.zeros(BLOCK, BLOCK)
+    found, evidence = np.zeros((2, BLOCK, BLOCK), np.float32)
     needed, places = -math.log(alpha), _zigzag()[1 : 1 + _FREQUENCIES]
     signs: dict[tuple[int, int], dict[int, float]] = {}
     for row, column in places:
@@ -117,6 +117,8 @@ def recompression(
     total = np.logaddexp.reduce([evidence[place].item() for place in places])
     if total - math.log(len(places)) < needed:
         return None
+    if hasattr(table, "new_tensor"):
+        found, evidence = table.new_tensor(found), table.new_tensor(evidence)
     return Recompression(found, evidence, _quality(signs, needed))
 
 
@@ -213,7 +215,7 @@ def _quality(signs: dict[tuple[int, int], dict[int, float]], needed: float) -> i
         return None
     best, highest = None, -math.inf
     for quality in range(1, 101):
-        steps = luminance_table(quality)
+        steps = quality_table(LUMINANCE, quality)
         fits = [fit.get(int(steps[place]), -math.inf) for place, fit in signs.items()]
         total = sum(max(fit, -10 * needed) for fit in fits)
         agreeing = sum(fit > -needed for fit in fits)

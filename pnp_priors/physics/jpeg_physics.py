@@ -21,11 +21,11 @@ from pnp_priors.physics.jpeg import (
 )
 from pnp_priors.physics.jpeg_planes import (
     Plane,
-    subsampling_factors,
     to_planes,
     to_rgb,
     to_rgb_adjoint,
 )
+from pnp_priors.physics.jpeg_standard import subsampling_factors
 
 #: the coefficient of a constant 128 is left out of the file, on the scale of [0, 1]
 _LEVEL_SHIFT = BLOCK * 128 / 255
@@ -53,7 +53,7 @@ class JPEG(LinearPhysics):
     :param quality: 1 to 100, for the standard tables; or
     :param tables: quantisation steps on 0..255, ``[8, 8]`` each: one for gray, for colour one per
         plane or one for Y and one for both others.
-    :param subsampling: a key of :data:`pnp_priors.physics.jpeg_planes.SUBSAMPLINGS`; of colour
+    :param subsampling: a key of :data:`pnp_priors.physics.jpeg_standard.SUBSAMPLINGS`; of colour
         only, 4:2:0 by default.
     :raises InputError: other values, or both or none of quality and tables.
     """

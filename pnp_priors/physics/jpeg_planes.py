@@ -13,29 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnp_priors.errors import InputError
-from pnp_priors.physics.jpeg import BLOCK, FROM_RGB, block_dct, inverse_block_dct
-
-#: rows and columns of the image per row and column of a chrominance plane
-SUBSAMPLINGS: dict[str, tuple[int, int]] = {
-    "4:4:4": (1, 1),
-    "4:2:2": (1, 2),
-    "4:4:0": (2, 1),
-    "4:2:0": (2, 2),
-}
+from pnp_priors.physics.jpeg import block_dct, inverse_block_dct
+from pnp_priors.physics.jpeg_standard import BLOCK, FROM_RGB
 
 #: first and last + 1 of some rows or columns; None: to the end
 Span = tuple[int, int | None]
-
-
-def subsampling_factors(name: str) -> tuple[int, int]:
-    """Vertical and horizontal factor of a chrominance subsampling.
-
-    :raises InputError: another name than those in :data:`SUBSAMPLINGS`.
-    """
-    if name not in SUBSAMPLINGS:
-        raise InputError(f"subsampling is one of {', '.join(SUBSAMPLINGS)}, got {name!r}")
-    return SUBSAMPLINGS[name]
 
 
 def to_planes(rgb: Tensor) -> Tensor:

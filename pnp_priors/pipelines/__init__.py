@@ -15,6 +15,9 @@ __all__ = ["Restorer", "available", "load"]
 def __getattr__(name: str) -> Any:
     # The command line lists and checks pipelines without waiting for torch.
     if name in {"Restorer", "load"}:
+        from pnp_priors.extras import need
+
+        need("torch", "deepinv")
         from pnp_priors.pipelines import build
 
         return getattr(build, name)

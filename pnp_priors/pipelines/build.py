@@ -13,7 +13,9 @@ from deepinv.models import Denoiser
 from pnp_priors import registry
 from pnp_priors.errors import InputError
 from pnp_priors.pipelines import files
-from pnp_priors.pipelines.restorer import Progress, Restorer, Used
+from pnp_priors.pipelines.keys import naming
+from pnp_priors.pipelines.outcome import Progress, Used
+from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.settings import Pipeline
 
 __all__ = ["MODULES", "Progress", "Restorer", "Used", "build", "load"]
@@ -58,14 +60,17 @@ def load(
 def build(pipeline: Pipeline, device: str | torch.device | None = None) -> Restorer:
     """A restorer of checked settings; loads the prior and the files that the settings name."""
     task = _task(pipeline.task)
-    card = registry.describe(pipeline.prior.name)
+    with naming("prior.name"):
+        card = registry.describe(pipeline.prior.name)
     if not set(task.skills) & set(card.tasks):
         raise InputError(
             f"prior.name: {card.name} is trained for {', '.join(card.tasks)}; "
             f"{pipeline.task} needs a prior trained for {' or '.join(task.skills)}"
         )
-    prior = registry.load(pipeline.prior.name, weights=pipeline.prior.weights)
+    with naming("prior.name" if pipeline.prior.weights is None else "prior.weights"):
+        prior = registry.load(pipeline.prior.name, weights=pipeline.prior.weights)
     restorer = task.build(pipeline, prior)
+    restorer.check_tiles()
     try:
         return restorer.to(device or "cpu").eval()
     except (RuntimeError, AssertionError) as error:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pnp_priors.errors import MissingFileError, PnpPriorsError
+from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError
+from pnp_priors.pipelines import engines
 
 if TYPE_CHECKING:
+    from pnp_priors.pipelines.bases.restorer import RestorerBase
+    from pnp_priors.pipelines.engines import Make
     from pnp_priors.pipelines.inputs import Job
-    from pnp_priors.pipelines.restorer import Restorer
     from pnp_priors.pipelines.run import Done
     from pnp_priors.pipelines.settings import Pipeline
 
@@ -43,7 +45,21 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Restore also what has been restored already.")
     ] = False,
-    device: Annotated[str, typer.Option(help="Where to compute, such as cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str,
+        typer.Option(help="Where to compute: cpu, cuda; tensorrt with the engine onnxruntime."),
+    ] = "cpu",
+    engine: Annotated[
+        str, typer.Option(help="What computes: torch, or onnxruntime with exported graphs.")
+    ] = "torch",
+    graphs: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PNP_PRIORS_GRAPHS",
+            help="Folder of exported graphs, for the engine onnxruntime.  [default: "
+            "pnp_priors_onnx]",
+        ),
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Restore so many images of one size together.")
     ] = 1,
@@ -76,6 +92,7 @@ def run(
     """
     from pnp_priors.pipelines import files
 
+    make = engines.chosen(engine, device, graphs)
     # What it logs of a damaged file is in that file's error.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     overrides = files.parse_settings(settings or [])
@@ -87,7 +104,13 @@ def run(
     if reference is not None and not reference.exists():
         raise MissingFileError(f"--reference: no such file or folder: {reference}")
     if not chosen:
-        _run_example(checked, stated or OUT, device, report)
+        useless = {"--reference": reference is not None, "--batch": batch > 1, "--jobs": jobs > 0}
+        options = [option for option, given in useless.items() if given]
+        if options:
+            raise InputError(
+                f"{', '.join(options)}: not for the bundled example; name the files to restore"
+            )
+        _run_example(checked, stated or OUT, make, report)
         return
     missing = [key for key in checked.of_example if key not in overrides]
     if path.parent == files.folder() and missing:
@@ -99,7 +122,7 @@ def run(
         )
     # Of each task its own, or the second task would find everything restored already.
     out = stated or OUT / checked.task.replace("-", "_")
-    _run_files(checked, chosen, out, overwrite, device, batch, jobs, report, reference)
+    _run_files(checked, chosen, out, overwrite, make, batch, jobs, report, reference)
 
 
 def _run_files(
@@ -107,7 +130,7 @@ def _run_files(
     inputs: list[Path],
     out: Path,
     overwrite: bool,
-    device: str,
+    make: Make,
     batch: int,
     threads: int,
     report: bool,
@@ -123,7 +146,7 @@ def _run_files(
     tidy(jobs)
     results = Results(console(), len(jobs))
     try:
-        restorer = _build(pipeline, device) if todo else None
+        restorer = make(pipeline) if todo else None
         review = None if restorer is None else Review(restorer, report, reference)
         with bar(results.console) as shown:
             files = shown.add_task("files", total=todo)
@@ -150,12 +173,14 @@ def _run_files(
         results.interrupted(overwrite, f"{error.filename or out}: {error.strerror or error}")
         raise typer.Exit(FAILED) from None
     results.summary()
+    if report:
+        results.unreported()
     if results.failed:
         raise typer.Exit(FAILED)
 
 
 def _restored(
-    restorer: Restorer | None,
+    restorer: RestorerBase | None,
     jobs: list[Job],
     overwrite: bool,
     progress: Callable[[float], None],
@@ -170,17 +195,17 @@ def _restored(
     return restore_files(restorer, jobs, overwrite, progress, batch, threads)
 
 
-def _run_example(pipeline: Pipeline, out: Path, device: str, report: bool) -> None:
+def _run_example(pipeline: Pipeline, out: Path, make: Make, report: bool) -> None:
     from pnp_priors.pipelines.example import restore_example
     from pnp_priors.pipelines.inputs import Job, check_folder, check_writable
-    from pnp_priors.pipelines.messages import bar, console, warn
+    from pnp_priors.pipelines.messages import bar, console, measured, warn
     from pnp_priors.report.review import Review
 
     check_folder(out)
     check_writable([Job(Path(), out / "example.png")])
     said = console()
     try:
-        restorer = _build(pipeline, device)
+        restorer = make(pipeline)
         with bar(said) as shown:
             task = shown.add_task(f"{pipeline.task} with {pipeline.prior.name}", total=None)
             result = restore_example(
@@ -197,14 +222,8 @@ def _run_example(pipeline: Pipeline, out: Path, device: str, report: bool) -> No
         warn(f"note: {note}")
     truth = pipeline.example.truth if pipeline.example else None
     Review(restorer, report, Path(truth) if truth else None).add(result.done)
-    if result.psnr is not None and result.ssim is not None:
-        said.print(f"PSNR   {result.psnr[0]:6.2f} dB input   {result.psnr[1]:6.2f} dB restored")
-        said.print(f"SSIM   {result.ssim[0]:6.4f}    input   {result.ssim[1]:6.4f}    restored")
+    if result.scores is not None:
+        for line in measured(result.scores):
+            said.print(line, markup=False)
     said.print(f"wrote {result.restored.resolve()}", markup=False)
     said.print(f"wrote {result.comparison.resolve()}", markup=False)
-
-
-def _build(pipeline: Pipeline, device: str) -> Restorer:
-    from pnp_priors.pipelines.build import build
-
-    return build(pipeline, device)

@@ -34,25 +34,17 @@ def draw(panels: Sequence[tuple[str, np.ndarray]], kernel: np.ndarray | None = N
     font = ImageFont.load_default(size=20)
     for position, (label, pixels) in enumerate(panels):
         left = _MARGIN + position * (width + _MARGIN)
-        sheet.paste(_picture(pixels), (left, _MARGIN + _LABEL))
+        sheet.paste(images.picture(pixels), (left, _MARGIN + _LABEL))
         middle = (left + width // 2, _MARGIN + _LABEL // 2 - 4)
         pen.text(middle, label, fill=_INK, font=font, anchor="mm")
     if kernel is not None:
         side = max(min(height, width) // 5, max(kernel.shape))
         scale = max(side // max(kernel.shape), 1)
         # The square root shows the path's faint ends as well.
-        inset = _picture(np.sqrt(kernel / kernel.max())[None])
+        inset = images.picture(np.sqrt(kernel / kernel.max())[None])
         inset = inset.resize((scale * inset.width, scale * inset.height), Pillow.Resampling.NEAREST)
         corner = (_MARGIN + 8, _MARGIN + _LABEL + height - inset.height - 8)
         sheet.paste(inset, corner)
         frame = (corner[0] - 1, corner[1] - 1, corner[0] + inset.width, corner[1] + inset.height)
         pen.rectangle(frame, outline=_PAPER)
     return sheet
-
-
-def _picture(pixels: np.ndarray) -> Image:
-    from PIL import Image as Pillow
-
-    stored = images.to_stored(pixels, "uint8")
-    rgb = np.broadcast_to(stored, (3, *stored.shape[-2:])).transpose(1, 2, 0)
-    return Pillow.fromarray(np.ascontiguousarray(rgb))

@@ -15,13 +15,28 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pnp_priors import images
+from pnp_priors.report.files import has_report
+from pnp_priors.report.record import decibels
+
 if TYPE_CHECKING:
     from pnp_priors.pipelines.run import Done
+    from pnp_priors.report.record import Scores
 
 
 def warn(text: str) -> None:
     """A line on stderr; while a bar is shown, rich puts it above."""
     print(text, file=sys.stderr)
+
+
+def measured(scores: Scores) -> list[str]:
+    """What an example scored, before and after."""
+    words = (scores.before, "restored")
+    psnr = "   ".join(f"{decibels(v):>8} {w}" for v, w in zip(scores.psnr, words, strict=True))
+    if scores.ssim is None:
+        return [f"PSNR   {psnr}"]
+    ssim = "   ".join(f"{v:8.4f} {w}" for v, w in zip(scores.ssim, words, strict=True))
+    return [f"PSNR   {psnr}", f"SSIM   {ssim}"]
 
 
 class Results:
@@ -30,7 +45,7 @@ class Results:
     def __init__(self, console: Console, jobs: int) -> None:
         self.console = console
         self.jobs = jobs
-        self.restored = self.skipped = 0
+        self.restored = self.skipped = self._without = 0
         self.failed: list[str] = []
 
     @property
@@ -41,6 +56,7 @@ class Results:
     def add(self, done: Done) -> None:
         if done.skipped:
             self.skipped += 1
+            self._without += not has_report(done.job.target)
             self._say(f"skipped, done already: {done.job.target}")
         elif done.error is not None:
             self.failed.append(" ".join(str(done.error).split()))
@@ -51,6 +67,11 @@ class Results:
             self._say(f"{done.job.source} -> {done.job.target} ({words})")
             for note in dict.fromkeys(note for used in done.used for note in used.notes):
                 warn(f"note: {done.job.source}: {note}")
+            lost = images.lost(done.job.target, done.after[0]) if done.after else []
+            if lost:
+                kept = ".tif" if done.after[0].dtype == "float32" else ".png"
+                kind = f"{done.job.target.suffix} files hold no {' and no '.join(lost)}"
+                warn(f"note: {done.job.source}: {kind}: write a {kept} file to keep that")
 
     def summary(self) -> None:
         for line in self.failed:
@@ -59,6 +80,15 @@ class Results:
         self._say(
             f"{self.restored} restored, {self.skipped} skipped, {len(self.failed)} failed{again}"
         )
+
+    def unreported(self) -> None:
+        """To be said where reports were asked for: what is skipped gets none."""
+        if self._without:
+            files = "file has" if self._without == 1 else "files have"
+            warn(
+                f"note: {self._without} skipped {files} no report: --overwrite restores again, "
+                "with a report"
+            )
 
     def interrupted(self, overwrite: bool, reason: str = "interrupted") -> None:
         for line in self.failed:

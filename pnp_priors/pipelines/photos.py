@@ -1,4 +1,4 @@
-"""Photos as tensors: every allowed form checked, and the noise level estimated."""
+"""Photos as tensors: every allowed form checked."""
 
 from __future__ import annotations
 
@@ -6,22 +6,11 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from deepinv.models import PatchCovarianceNoiseEstimator
 from torch import Tensor
 
 from pnp_priors.errors import InputError
 
 Photo = TypeVar("Photo", Tensor, np.ndarray)
-
-#: noise is estimated on the middle of a large photo: this many pixels a side are plenty
-_ESTIMATE_SIDE = 384
-#: side and stride of its patches. Each channel by itself and every patch: with deepinv's defaults
-#: (all channels in one patch, stride 3) estimates on 64×64 colour pixels came out at half the true
-#: level, this way within 4 percent; from 256×256 on both are within 3.
-_ESTIMATE_PATCH, _ESTIMATE_STRIDE = 8, 1
-#: side of patches of all channels together, and how large a share of the other estimate theirs must
-#: be, see :func:`estimated_noise`
-_JOINT_PATCH, _JOINT_SHARE = 4, 0.25
 
 
 def batch(y: Tensor | np.ndarray) -> Tensor:
@@ -58,41 +47,3 @@ def as_given(restored: Tensor, y: Photo) -> Photo:
     if isinstance(y, Tensor):
         return restored.to(y)
     return restored.cpu().numpy().astype(y.dtype)
-
-
-def estimated_noise(image: Tensor, sharp: bool = False) -> float:
-    """Noise level of a photo, in [0, 1] units, from the covariance of its patches (deepinv's).
-
-    Of sharp photos texture counts as noise. In colours it hardly does where the patches hold all
-    three channels, whose texture is the same and whose noise is not. So it is where the colours
-    were halved (JPEG): there nearly nothing is left, and each channel by itself is right.
-    docs/reports.md has the measurements.
-
-    :param image: ``[B, C, H, W]``; of several photos and channels, the root of the mean variance.
-    :param sharp: colour photos that are not blurred: take patches of all channels, if what they say
-        is above a quarter of what single channels say.
-    :raises InputError: no estimate is possible, the photo is too small or too plain.
-    """
-    rows, columns = ((max(size - _ESTIMATE_SIDE, 0) // 2) for size in image.shape[-2:])
-    middle = image[..., rows : rows + _ESTIMATE_SIDE, columns : columns + _ESTIMATE_SIDE]
-    try:
-        levels = PatchCovarianceNoiseEstimator.estimate_noise(
-            middle.flatten(0, 1)[:, None].float().cpu(), _ESTIMATE_PATCH, _ESTIMATE_STRIDE
-        )
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise InputError(
-            "the noise level cannot be estimated from this photo; set noise.sigma"
-        ) from error
-    if not torch.isfinite(levels).all():
-        raise InputError("the noise level cannot be estimated from this photo; set noise.sigma")
-    level = float(levels.square().mean().sqrt())
-    if not sharp or image.shape[1] == 1:
-        return level
-    try:
-        joint = PatchCovarianceNoiseEstimator.estimate_noise(
-            middle.float().cpu(), _JOINT_PATCH, _ESTIMATE_STRIDE
-        )
-    except RuntimeError:  # channels that are the same
-        return level
-    together = float(joint.square().mean().sqrt())
-    return together if together > _JOINT_SHARE * level else level

@@ -18,12 +18,11 @@ from pnp_priors.images import Image
 from pnp_priors.pipelines.inputs import Job
 
 if TYPE_CHECKING:
-    from pnp_priors.pipelines.restorer import Restorer, Used
+    from pnp_priors.pipelines.bases.restorer import RestorerBase
+    from pnp_priors.pipelines.outcome import Used
 
 #: the next file would meet the same, so that going on only wastes time
 _NO_MORE_FILES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-#: what a file may raise without stopping the others; memory that does not suffice is among them
-_FAILURES = (PnpPriorsError, OSError, MemoryError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,14 @@ class _Loaded:
 
 
 def restore_files(
-    restorer: Restorer,
+    restorer: RestorerBase,
     jobs: Iterable[Job],
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
     batch: int = 1,
     threads: int = 0,
 ) -> Iterator[Done]:
-    """Restore files; one that cannot be restored does not stop the others.
+    """Restore files; one that cannot be restored, for whatever reason, does not stop the others.
 
     What is finished comes first. Order and results do not depend on ``batch`` and ``threads``.
 
@@ -93,7 +92,7 @@ def restore_files(
 
 
 def _loaded(
-    restorer: Restorer, jobs: Iterable[Job], pool: Executor, ahead: int
+    restorer: RestorerBase, jobs: Iterable[Job], pool: Executor, ahead: int
 ) -> Iterator[_Loaded | Done]:
     """Files in order, so many read ahead."""
     scale = restorer.pipeline.scale
@@ -103,7 +102,7 @@ def _loaded(
         job, pages = reading.popleft()
         try:
             return _Loaded(job, pages.result())
-        except _FAILURES as error:
+        except Exception as error:
             return Done(job, error=_about(job.source, error))
 
     for job in jobs:
@@ -133,7 +132,7 @@ def _groups(files: Iterable[_Loaded | Done], batch: int) -> Iterator[list[_Loade
 
 
 def _restored(
-    restorer: Restorer,
+    restorer: RestorerBase,
     group: list[_Loaded | Done],
     batch: int,
     finished: int,
@@ -158,7 +157,7 @@ def _restored(
                     progress(finished + len(files) * share)
 
             results += restorer.restore_images(pages[part], paths[part], step)
-    except _FAILURES as error:
+    except Exception as error:
         if len(files) == 1:
             yield Done(files[0].job, error=_about(files[0].job.source, error))
             return
@@ -186,7 +185,7 @@ def _written(done: Done, writing: Future[None]) -> Done:
         if error.errno in _NO_MORE_FILES:
             raise
         return Done(done.job, error=_about(done.job.target, error))
-    except _FAILURES as error:
+    except Exception as error:
         return Done(done.job, error=_about(done.job.target, error))
     return done
 
@@ -198,7 +197,10 @@ def _about(path: Path, error: BaseException) -> PnpPriorsError:
         return error if str(path) in text else InputError(f"{path}: {text}")
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{path}: {error.strerror}")
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = next(iter(str(error).splitlines()), "")
+    # Of what nobody foresaw, the kind says more than the words: KeyError: 3.
+    kind = "" if isinstance(error, RuntimeError) and reason else type(error).__name__
+    reason = ": ".join(part for part in (kind, reason) if part)
     return InputError(f"{path}: restoring it failed ({reason})")
 
 

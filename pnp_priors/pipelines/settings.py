@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
+
+from pnp_priors.schema import Strict
+
+__all__ = ["Pipeline", "Strict"]
 
 #: a tile smaller than this is a slip of the keyboard; which ones are too small depends on the prior
 _SMALLEST_TILE = 16
-
-
-class Strict(BaseModel):
-    """A wrong key is an error, not a silent default."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def number(value: Any, allowed: str) -> float:
@@ -29,8 +27,10 @@ def number(value: Any, allowed: str) -> float:
             found = float(upper) / float(lower) if slash else float(upper)
         except (ValueError, ZeroDivisionError):
             found = None
-    if isinstance(found, bool) or not isinstance(found, (int, float)):
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not isfinite(found):
         raise ValueError(f"expected {allowed}, got {value!r}")
+    if found > 255:
+        raise ValueError(f"expected {allowed}, such as 2.55/255, got {value!r}")
     if found > 1:
         raise ValueError(
             f"{found:g} looks like 0..255 units; images are in [0, 1], so write {found:g}/255"
@@ -70,6 +70,13 @@ def _scale(value: Any) -> float | str:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < inf:
         raise ValueError(f"expected type, max or the value that is white, got {value!r}")
     return float(value)
+
+
+#: a single text is a list of one
+_one_or_more = BeforeValidator(
+    lambda value: [value] if isinstance(value, str) else value,
+    json_schema_input_type=str | list[str],
+)
 
 
 class Noise(Strict):
@@ -141,7 +148,7 @@ class Pipeline(Strict):
         description="the stored value that is white (1): type: the largest of the file's integer "
         "type, 1 in float files; max: the largest in each file; or a number, 4095 for 12 bit",
     )
-    input: list[str] = Field(
+    input: Annotated[list[str], _one_or_more] = Field(
         default=[],
         description="files, folders or patterns (photos/**/*.png) to restore; arguments replace "
         "them",

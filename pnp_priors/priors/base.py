@@ -15,6 +15,7 @@ from torch import Tensor
 from pnp_priors.errors import InputError
 from pnp_priors.priors._denoiser import Denoiser
 from pnp_priors.registry import fill
+from pnp_priors.showing.notebook import Readable
 
 #: how far below a map's maximum such a network is run, in halvings
 MAP_OCTAVES = 3
@@ -23,7 +24,7 @@ Task = Literal["gaussian", "jpeg", "super-resolution", "camera"]
 Sigma = float | int | Tensor | np.ndarray | np.generic | list[float]
 
 
-class Prior(Denoiser):
+class Prior(Readable, Denoiser):
     r"""A trained denoiser :math:`D(x, \sigma)`, usable wherever deepinv takes a denoiser.
 
     :param channels: image channels the network was made for. A gray prior (1) is applied to each

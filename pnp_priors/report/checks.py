@@ -15,10 +15,10 @@ from pnp_priors.monitoring import noise as levels
 from pnp_priors.monitoring import residual as residuals
 
 if TYPE_CHECKING:
-    from pnp_priors.monitoring.iterates import Trace
-    from pnp_priors.pipelines.restorer import Prediction, Window
+    from pnp_priors.monitoring.traces import Trace
+    from pnp_priors.pipelines.outcome import Prediction, Window
 
-    #: see :meth:`pnp_priors.pipelines.restorer.Restorer.predict`
+    #: see :meth:`pnp_priors.pipelines.bases.restorer.RestorerBase.predict`
     Predict = Callable[[np.ndarray, Window], Prediction | None]
 
 #: the residual of a large image is tested on its middle, of so many pixels a side
@@ -62,7 +62,7 @@ def check(
     :param stated: a person said so; otherwise it is an estimate, which is not compared with itself.
     :param predict: gives ``A x`` in a part of ``before``, or ``None``; without it the residual is
         not tested.
-    :param kernel: ``[h, w]`` of sum 1, tried both ways round.
+    :param kernel: ``[h, w]`` as it was given, of any sum; tried both ways round.
     :param clipped: the file holds no values outside [0, 1], so that noise is cut off there; such
         pixels are left out of the residual.
     :param estimable: ``before`` has pixels of one kind throughout, so that its noise level can be
@@ -73,13 +73,13 @@ def check(
     residual = orientation = None
     lines = [line for trace in traces for line in trace.warnings]
     if sigma is not None:
-        if estimate is not None and stated:
-            lines += levels.stated_warnings(sigma, estimate)
+        judged = levels.stated_warnings(sigma, estimate) if estimate and stated else []
+        lines += judged
         if predict is not None:
             residual = _residual(before, after, sigma, predict, clipped)
-            lines += [] if residual is None else residual.warnings
+            lines += [] if residual is None else residual.lines(stated, bool(judged))
         if kernel is not None:
-            orientation = kernels.orientation(before, kernel, sigma)
+            orientation = kernels.orientation(before, kernel / kernel.sum(), sigma)
             lines += [] if orientation is None else orientation.warnings
     shape = None if kernel is None else kernels.shape(kernel)
     return Checks(
@@ -88,10 +88,8 @@ def check(
 
 
 def _estimate(before: np.ndarray, sharp: bool) -> levels.Estimate | None:
-    import torch
-
     try:
-        return levels.estimate(torch.from_numpy(np.ascontiguousarray(before))[None], sharp)
+        return levels.estimate(before[None], sharp)
     except InputError:
         return None  # too small or too plain
 
@@ -120,6 +118,6 @@ def _residual(
 
 
 def _middle(size: int) -> slice:
-    # From an even pixel on, see Restorer.predict.
+    # From an even pixel on, see RestorerBase.predict.
     top = max(size - _SIDE, 0) // 4 * 2
     return slice(top, min(top + _SIDE, size))

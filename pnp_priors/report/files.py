@@ -11,18 +11,21 @@ from pnp_priors import images
 from pnp_priors.atomic import whole
 from pnp_priors.errors import MissingFileError, PnpPriorsError
 from pnp_priors.report.checks import Checks, check
-from pnp_priors.report.record import Record, Scores, scores
+from pnp_priors.report.record import Record, Scores, decibels, scores
 
 if TYPE_CHECKING:
     from pnp_priors.images import Image
-    from pnp_priors.pipelines.restorer import Restorer
+    from pnp_priors.pipelines.bases.restorer import RestorerBase
     from pnp_priors.pipelines.run import Done
 
 
-def check_page(restorer: Restorer, done: Done, page: int) -> Checks:
+#: keys of a pipeline that say nothing of how an image was restored
+_OF_THE_RUN = {"input", "output", "example", "report"}
+
+
+def check_page(restorer: RestorerBase, done: Done, page: int) -> Checks:
     """Check one page of what :func:`pnp_priors.pipelines.run.restore_files` gives."""
     used, before = done.used[page], done.before[page]
-    kernel = getattr(restorer, "kernel", None)
     noise = getattr(restorer.pipeline, "noise", None)
     whole_strength = restorer.pipeline.strength == 1
     return check(
@@ -32,7 +35,7 @@ def check_page(restorer: Restorer, done: Done, page: int) -> Checks:
         stated=getattr(noise, "sigma", "auto") != "auto",
         # A blend with the input leaves less over than the restored image does.
         predict=restorer.predict if whole_strength else None,
-        kernel=None if kernel is None else kernel.cpu().numpy(),
+        kernel=restorer.kernel_as_given,
         traces=used.traces,
         clipped=before.dtype != "float32",
         estimable=restorer.estimable,
@@ -40,16 +43,16 @@ def check_page(restorer: Restorer, done: Done, page: int) -> Checks:
     )
 
 
-def kernel_warnings(restorer: Restorer) -> list[str]:
+def kernel_warnings(restorer: RestorerBase) -> list[str]:
     """What the pipeline's kernel says by itself, once for all files."""
     from pnp_priors.monitoring.kernel import shape
 
-    kernel = getattr(restorer, "kernel", None)
-    return [] if kernel is None else shape(kernel.cpu().numpy()).warnings
+    kernel = restorer.kernel_as_given
+    return [] if kernel is None else shape(kernel).warnings
 
 
 def write(
-    restorer: Restorer,
+    restorer: RestorerBase,
     done: Done,
     checks: Sequence[Checks],
     reference: Path | None = None,
@@ -62,7 +65,9 @@ def write(
     source, target = done.job.source, done.job.target
     original, clean, problems = _originals(restorer, reference, source)
     several = len(done.used) > 1
-    settings = restorer.pipeline.model_dump(mode="json", exclude={"input", "output"})
+    settings = restorer.pipeline.model_dump(mode="json", exclude=_OF_THE_RUN)
+    if restorer.one_pass:
+        settings.pop("solver", None)
     if "solver" in settings:
         # Where the file leaves it to a preset, as it was used.
         settings["solver"]["iterations"] = restorer.iterations
@@ -71,15 +76,16 @@ def write(
         name = f"{target.name}.page{page + 1}" if several else target.name
         path = target.with_name(f"{name}.report.json")
         truth = clean[page] if page < len(clean) else None
-        before, after = _comparable(done.before[page], done.after[page]), done.after[page]
+        after = done.after[page]
+        before = done.before[page].with_pixels(restorer.baseline(done.before[page].pixels))
         got: Scores | None = None
         lines = list(problems)
         if truth is not None:
-            got = scores(before, after, truth, str(original))
+            got = scores(before, after, truth, str(original), restorer.baseline_words)
             if got is None:
                 lines.append(
-                    f"{original}: is {list(truth.pixels.shape)}, the restored image is "
-                    f"{list(after.pixels.shape)}: not measured"
+                    f"{original}: {images.size_words(truth.pixels)}, the restored image "
+                    f"{images.size_words(after.pixels)}: not measured"
                 )
                 truth = None
         found = replace(found, warnings=(*found.warnings, *lines))
@@ -97,14 +103,15 @@ def write(
             notes=used.notes,
             page=page + 1 if several else None,
             picture=picture.name,
+            engine=restorer.engine,
         )
-        _draw(picture, before, after, truth, record)
+        _draw(picture, (restorer.baseline_words, before), after, truth, record)
         record.write(path)
     return reported
 
 
 def _originals(
-    restorer: Restorer, reference: Path | None, source: Path
+    restorer: RestorerBase, reference: Path | None, source: Path
 ) -> tuple[Path | None, list[Image], list[str]]:
     """The original of a file, its pages, and what is wrong with it."""
     if reference is None:
@@ -116,6 +123,12 @@ def _originals(
         return original, images.read_pages(original, restorer.pipeline.scale), []
     except (PnpPriorsError, OSError) as error:
         return None, [], [f"{error}: not measured"]
+
+
+def has_report(target: Path) -> bool:
+    """Whether there is a report of a restored file, or of its first page."""
+    names = (target.name, f"{target.name}.page1")
+    return any(target.with_name(f"{name}.report.json").is_file() for name in names)
 
 
 def find_reference(reference: Path, source: Path) -> Path | None:
@@ -146,22 +159,17 @@ def find_reference(reference: Path, source: Path) -> Path | None:
     return None
 
 
-def _comparable(before: Image, after: Image) -> Image:
-    """The input, enlarged where the result is (super-resolution)."""
-    from pnp_priors.pipelines.example import enlarged
-
-    if before.pixels.shape == after.pixels.shape:
-        return before
-    return before.with_pixels(enlarged(before.pixels, after.pixels.shape))
-
-
-def _draw(path: Path, before: Image, after: Image, truth: Image | None, record: Record) -> None:
+def _draw(
+    path: Path, given: tuple[str, Image], after: Image, truth: Image | None, record: Record
+) -> None:
+    """:param given: what it is in words, and the image."""
     from pnp_priors.report.picture import detail, draw
 
-    first, second = ["input"], ["restored"]
+    words, before = given
+    first, second = [words], ["restored"]
     if record.scores is not None:
         for position, lines in enumerate((first, second)):
-            text = f"PSNR {record.scores.psnr[position]:.2f} dB"
+            text = f"PSNR {decibels(record.scores.psnr[position])}"
             if record.scores.ssim is not None:
                 text += f", SSIM {record.scores.ssim[position]:.4f}"
             lines.append(text)
@@ -172,7 +180,8 @@ def _draw(path: Path, before: Image, after: Image, truth: Image | None, record: 
     solver = settings.get("solver")
     how = [str(settings["task"]), f"prior {settings['prior']['name']}"]
     if solver:
-        how.append(f"{solver['name']}, {solver['iterations']} iterations")
+        count = solver["iterations"]
+        how.append(f"{solver['name']}, {count} iteration{'s' if count != 1 else ''}")
     captions = [f"{', '.join(how)}; {record.noise}; {record.seconds:.2f} s"]
     if record.checks.residual is not None:
         left = record.checks.residual

@@ -18,7 +18,7 @@ _PANEL, _DETAIL = 384, 96
 #: the detail is looked for on at most so many samples a side
 _SAMPLES = 2048
 _MARGIN, _LINE, _TEXT = 16, 26, 18
-_INK, _PAPER = (30, 30, 30), (255, 255, 255)
+INK, PAPER = (30, 30, 30), (255, 255, 255)
 #: Okabe and Ito's orange, with black beside it: seen on light and dark, by the colour blind as well
 _FRAME, _EDGE = (230, 159, 0), (0, 0, 0)
 
@@ -83,34 +83,34 @@ def draw(
     captions = [line.replace("×", "x").replace("±", "+-") for line in captions]
     captions = [_scales(scale, zoom, where), *captions]
     font = ImageFont.load_default(size=_TEXT)
-    captions = [part for line in captions for part in _folded(line, font, len(panels), column)]
+    captions = [part for line in captions for part in folded(line, font, len(panels), column)]
     sheet = Pillow.new(
         "RGB",
         (
             len(panels) * (column + _MARGIN) + _MARGIN,
             header + shown[1] + _MARGIN + zoom * height + _MARGIN + len(captions) * _LINE + 8,
         ),
-        _PAPER,
+        PAPER,
     )
     pen = ImageDraw.Draw(sheet)
     for position, (text, pixels) in enumerate(panels):
         start = _MARGIN + position * (column + _MARGIN)
         for row, line in enumerate(text):
-            pen.text((start, 8 + row * _LINE), line, fill=_INK, font=font)
+            pen.text((start, 8 + row * _LINE), line, fill=INK, font=font)
         nearest = Pillow.Resampling.NEAREST if scale >= 1 else Pillow.Resampling.LANCZOS
         # What is shrunk need not be read in full; four samples a pixel are enough.
         step = max(int(1 / (4 * scale)), 1)
-        overview = _picture(pixels[:, ::step, ::step]).resize((shown[0], shown[1]), nearest)
+        overview = images.picture(pixels[:, ::step, ::step]).resize((shown[0], shown[1]), nearest)
         sheet.paste(overview, (start, header))
         corner = (start + round(scale * left), header + round(scale * top))
         end = (corner[0] + round(scale * width) - 1, corner[1] + round(scale * height) - 1)
-        _frame(pen, (*corner, *end))
-        crop = _picture(pixels[:, top : top + height, left : left + width])
+        frame(pen, (*corner, *end))
+        crop = images.picture(pixels[:, top : top + height, left : left + width])
         crop = crop.resize((zoom * width, zoom * height), Pillow.Resampling.NEAREST)
         sheet.paste(crop, (start, header + shown[1] + _MARGIN))
     below = header + shown[1] + _MARGIN + zoom * height + _MARGIN
     for row, line in enumerate(captions):
-        pen.text((_MARGIN, below + row * _LINE), line, fill=_INK, font=font)
+        pen.text((_MARGIN, below + row * _LINE), line, fill=INK, font=font)
     return sheet
 
 
@@ -127,7 +127,7 @@ def _scales(scale: float, zoom: int, where: tuple[int, int, int, int]) -> str:
     )
 
 
-def _folded(line: str, font: object, panels: int, column: int) -> list[str]:
+def folded(line: str, font: object, panels: int, column: int) -> list[str]:
     """A line broken at spaces to the width of the sheet; what follows is indented."""
     room = panels * (column + _MARGIN) - _MARGIN
     parts, current = [], ""
@@ -140,15 +140,7 @@ def _folded(line: str, font: object, panels: int, column: int) -> list[str]:
     return [*parts, current]
 
 
-def _frame(pen: ImageDraw, box: tuple[int, int, int, int]) -> None:
+def frame(pen: ImageDraw, box: tuple[int, int, int, int]) -> None:
     x0, y0, x1, y1 = box
     pen.rectangle((x0 - 1, y0 - 1, max(x1, x0) + 1, max(y1, y0) + 1), outline=_EDGE)
     pen.rectangle((x0, y0, max(x1, x0), max(y1, y0)), outline=_FRAME, width=2)
-
-
-def _picture(pixels: np.ndarray) -> Image:
-    from PIL import Image as Pillow
-
-    stored = images.to_stored(np.nan_to_num(pixels), "uint8")
-    rgb = np.broadcast_to(stored, (3, *stored.shape[-2:])).transpose(1, 2, 0)
-    return Pillow.fromarray(np.ascontiguousarray(rgb))

@@ -30,11 +30,15 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Scores:
-    """PSNR in dB and SSIM, before and after, against a reference; of values as they are stored."""
+    """PSNR in dB and SSIM, before and after, against a reference; of values as they are stored.
+
+    :param before: what is compared, in words: the input, or what was interpolated of it.
+    """
 
     reference: str
     psnr: tuple[float, float]
     ssim: tuple[float, float] | None
+    before: str = "input"
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Record:
     :param pipeline: the settings, as plain values.
     :param noise: how the noise level was found, in words; ``sigma`` is its value.
     :param notes: what the task has to say.
+    :param engine: what computed, and where.
     """
 
     input: str
@@ -57,6 +62,7 @@ class Record:
     notes: tuple[str, ...] = ()
     page: int | None = None
     picture: str | None = None
+    engine: Mapping[str, str] | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -77,6 +83,7 @@ class Record:
             "output": self.output,
             "page": self.page,
             "pipeline": self.pipeline,
+            "engine": self.engine,
             "noise": {"sigma": self.sigma, "words": self.noise, "estimate": estimate},
             "residual": _with_verdict(self.checks.residual),
             "iterates": self.checks.traces,
@@ -85,6 +92,7 @@ class Record:
             "scores": scores
             and {
                 "reference": scores.reference,
+                "input_as": scores.before,
                 "psnr": {"input": scores.psnr[0], "restored": scores.psnr[1]},
                 "ssim": scores.ssim and {"input": scores.ssim[0], "restored": scores.ssim[1]},
             },
@@ -100,31 +108,37 @@ class Record:
         whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
 
 
-def scores(before: Image, after: Image, reference: Image, name: str) -> Scores | None:
+def scores(
+    before: Image, after: Image, reference: Image, name: str, words: str = "input"
+) -> Scores | None:
     """Score an image as it is written, clipped and rounded to its file's depth.
 
     :param before: of the reference's size; where the input had another one, enlarged.
+    :param words: what that is.
     :returns: ``None`` where the reference has another size or number of channels.
     """
-    import torch
-
     from pnp_priors import images
-    from pnp_priors.benchmark.metrics import psnr, ssim
     from pnp_priors.errors import InputError
+    from pnp_priors.report.similarity import psnr, ssim
 
     if not before.pixels.shape == after.pixels.shape == reference.pixels.shape:
         return None
 
-    def tensor(image: Image) -> torch.Tensor:
+    def as_stored(image: Image) -> np.ndarray:
         stored = images.to_stored(image.pixels, image.dtype, image.white)
-        return torch.from_numpy(images.to_unit(stored, image.white))[None]
+        return images.to_unit(stored, image.white)
 
-    first, second, clean = (tensor(image) for image in (before, after, reference))
+    first, second, clean = (as_stored(image) for image in (before, after, reference))
     try:
         similarity = (ssim(first, clean), ssim(second, clean))
     except InputError:  # smaller than its window
-        return Scores(name, (psnr(first, clean), psnr(second, clean)), None)
-    return Scores(name, (psnr(first, clean), psnr(second, clean)), similarity)
+        return Scores(name, (psnr(first, clean), psnr(second, clean)), None, words)
+    return Scores(name, (psnr(first, clean), psnr(second, clean)), similarity, words)
+
+
+def decibels(psnr: float) -> str:
+    """For people: of equal images the PSNR is infinite."""
+    return f"{psnr:.2f} dB" if math.isfinite(psnr) else "identical"
 
 
 def _with_verdict(residual: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pnp_priors.report import files
 
 if TYPE_CHECKING:
-    from pnp_priors.pipelines.restorer import Restorer
+    from pnp_priors.pipelines.bases.restorer import RestorerBase
     from pnp_priors.pipelines.run import Done
 
 
@@ -20,7 +20,7 @@ class Review:
         :func:`pnp_priors.report.files.find_reference`.
     """
 
-    def __init__(self, restorer: Restorer, report: bool, reference: Path | None = None) -> None:
+    def __init__(self, restorer: RestorerBase, report: bool, reference: Path | None = None) -> None:
         self.restorer, self.report, self.reference = restorer, report, reference
         for line in files.kernel_warnings(restorer):
             self._warn(line)

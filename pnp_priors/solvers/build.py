@@ -83,9 +83,11 @@ def solver(
     if name not in SOLVERS:
         raise UnknownNameError("solver", name, sorted(SOLVERS))
     if getattr(prior, "blind", False):
+        called = getattr(prior, "name", None) or type(prior).__name__
         warnings.warn(
-            f"solver {name!r} with a blind prior: it ignores the schedule's sigma and sees noise "
-            "that it was not trained for; one that takes sigma suits iterative use better",
+            f"solver {name!r} with {called}, a blind prior: it ignores the schedule's sigma and "
+            "sees noise that it was not trained for; one that takes sigma suits iterative use "
+            "better",
             BlindPriorWarning,
             stacklevel=2,
         )

@@ -9,20 +9,14 @@ import torch
 from deepinv.utils import TensorList
 from torch import Tensor
 
-from pnp_priors.errors import InputError
 from pnp_priors.monitoring import iterates
 from pnp_priors.physics.jpeg_fidelity import QuantisationInterval
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.solvers.build import solver
-from pnp_priors.solvers.schedules import SMALLEST_NOISE, Schedule
+from pnp_priors.solvers.schedules import RESTORING_WIDTH, Schedule, deblocking_schedule
 
 if TYPE_CHECKING:
     from deepinv.models import Denoiser
-
-#: of the quantisation intervals, in steps. Originals are more often near the middle of their
-#: interval than at its ends: tuning found 0.42 and 0.62, worth 0.6 to 0.9 dB against 0.998
-#: (docs/presets.md).
-RESTORING_WIDTH = 0.5
 
 
 def quantisation_noise(y: TensorList, physics: JPEG) -> float:
@@ -37,25 +31,6 @@ def quantisation_noise(y: TensorList, physics: JPEG) -> float:
     kept = physics.indices(y)[0] != 0
     variance = physics.steps(0, y[0]).double() ** 2 / 12
     return 2 * math.sqrt(float((kept * variance).mean()))
-
-
-def deblocking_schedule(
-    noise: float, iterations: int = 8, first: float = 2.0, last: float = 0.5
-) -> Schedule:
-    """Sigma falls from ``first`` to ``last`` times the quantisation noise, evenly in its logarithm.
-
-    The data step is a projection, for which the step size does not matter: it is 1.
-
-    :raises InputError: no iterations, or a noise level outside [0, 1].
-    """
-    if iterations < 1:
-        raise InputError(f"iterations must be at least 1, got {iterations}")
-    if not 0 <= noise <= 1:
-        raise InputError(f"the noise level must be in [0, 1] image units, got {noise:g}")
-    noise = max(noise, SMALLEST_NOISE)
-    falls = (last / first) ** (1 / max(iterations - 1, 1))
-    sigma = tuple(noise * first * falls**k for k in range(iterations))
-    return Schedule(sigma, (1.0,) * iterations)
 
 
 @torch.no_grad()

@@ -12,8 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from pnp_priors.errors import UnknownNameError
-from pnp_priors.solvers.deblocking import RESTORING_WIDTH, deblocking_schedule
-from pnp_priors.solvers.schedules import Schedule, dpir
+from pnp_priors.solvers.schedules import (
+    RESTORING_WIDTH,
+    Schedule,
+    deblocking_schedule,
+    dpir,
+    super_resolution,
+)
 from pnp_priors.tuning.schema import Preset, check_task, read
 
 FOLDER = Path(__file__).parents[1] / "presets"
@@ -49,18 +54,27 @@ def _deblocking(
     return Tuned(solver, deblocking_schedule(noise, iterations, first, last), width)
 
 
+def _super_resolution(
+    solver: str, noise: float, iterations: int, start: float, end: float, weight: float
+) -> Tuned:
+    # Of noise-free small images, whose presets go by the scale.
+    return Tuned(solver, super_resolution(0.0, max(255 * noise, 1), iterations, start, end, weight))
+
+
 #: per task: solver, noise level, iterations and the parameters of its knots to what they mean
 MEANINGS: dict[str, Callable[..., Tuned]] = {
     "deconvolution": _deconvolution,
     "jpeg-deblocking": _deblocking,
+    "super-resolution": _super_resolution,
 }
 
 #: iterations without a preset
-ITERATIONS = 8
+ITERATIONS = {"deconvolution": 8, "jpeg-deblocking": 8, "super-resolution": 16}
 
 _DEFAULTS = {
     "deconvolution": {"start": 49 / 255, "end": 1.0, "weight": 0.23},
     "jpeg-deblocking": {"first": 2.0, "last": 0.5, "width": RESTORING_WIDTH},
+    "super-resolution": {"start": 49 / 255, "end": 0.5, "weight": 0.23},
 }
 #: where a solver needs others: docs/presets.md has the measurement
 _DEFAULTS_OF_SOLVERS = {
@@ -74,12 +88,14 @@ def default_values(task: str, solver: str) -> dict[str, float]:
     return _DEFAULTS[task] | _DEFAULTS_OF_SOLVERS.get((task, solver), {})
 
 
-def default(task: str, solver: str, noise: float, iterations: int = ITERATIONS) -> Tuned:
+def default(task: str, solver: str, noise: float, iterations: int | None = None) -> Tuned:
     """What is used without a preset.
 
+    :param iterations: those of :data:`ITERATIONS`, if not given.
     :raises InputError: an impossible noise level.
     """
-    return MEANINGS[task](solver, noise, iterations, **default_values(task, solver))
+    count = iterations or ITERATIONS[task]
+    return MEANINGS[task](solver, noise, count, **default_values(task, solver))
 
 
 def available(task: str | None = None) -> list[Path]:
@@ -106,12 +122,14 @@ _read = lru_cache(read)
 def preset(task: str, prior: str, noise: float, solver: str = "hqs") -> Tuned:
     """The solver and the schedule for a prior, a task and a noise level.
 
-    :param task: ``deconvolution`` or ``jpeg-deblocking``.
+    :param task: ``deconvolution``, ``jpeg-deblocking`` or ``super-resolution``.
     :param prior: its name; where nobody tuned it for that task and solver, the default schedule is
         returned: :func:`pnp_priors.solvers.schedules.dpir`, with a weight of 1 for ``admm`` and
-        ``drs``, or :func:`pnp_priors.solvers.deblocking.deblocking_schedule`.
+        ``drs``, :func:`pnp_priors.solvers.schedules.deblocking_schedule`, or
+        :func:`pnp_priors.solvers.schedules.super_resolution`.
     :param noise: noise level of the observation, or
-        :func:`pnp_priors.solvers.deblocking.quantisation_noise`, in [0, 1] image units.
+        :func:`pnp_priors.solvers.deblocking.quantisation_noise`, in [0, 1] image units; in
+        super-resolution the scale over 255.
     :param solver: ``hqs``, ``admm`` or ``drs``.
     :raises UnknownNameError: another task or solver.
     :raises InputError: an impossible noise level.

@@ -27,6 +27,7 @@ from pnp_priors.errors import InputError
 from pnp_priors.monitoring import iterates
 from pnp_priors.physics.bicubic import resize
 from pnp_priors.physics.decimation import Decimation, placed
+from pnp_priors.physics.reductions import LARGEST, LUMA, enlarged_size
 from pnp_priors.physics.resizing import BicubicReduction
 from pnp_priors.solvers.build import solver
 from pnp_priors.solvers.schedules import Schedule, super_resolution
@@ -34,13 +35,21 @@ from pnp_priors.solvers.schedules import Schedule, super_resolution
 if TYPE_CHECKING:
     from deepinv.models import Denoiser
 
-#: the largest enlargement: beyond it nothing has been measured
-LARGEST = 8.0
+__all__ = [
+    "LARGEST",
+    "LUMA",
+    "Enlargement",
+    "bicubic",
+    "decimation",
+    "enlarge",
+    "enlarged_size",
+    "luminance",
+    "super_resolve",
+]
+
 #: small pixels of canvas beyond the kernel's reach, and the weight and the steps of the search for
 #: what lies there, see :func:`_continued`
 _ROOM, _TRUST, _STEPS = 4, 100.0, 30
-#: ITU-R 601
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -62,17 +71,6 @@ class Enlargement:
         """The result without its canvas."""
         height, width = (size - self.edge for size in x.shape[-2:])
         return x[..., self.edge : height, self.edge : width]
-
-
-def enlarged_size(height: int, width: int, scale: float) -> tuple[int, int]:
-    """Height and width after enlargement, rounded to whole pixels.
-
-    :raises InputError: a scale below 1 or above :data:`LARGEST`.
-    """
-    if not 1 <= scale <= LARGEST:
-        raise InputError(f"the scale must be from 1 to {LARGEST:g}, got {scale:g}")
-    # Half a pixel up, whatever is even, as people and Pillow round.
-    return math.floor(scale * height + 0.5), math.floor(scale * width + 0.5)
 
 
 def enlarge(y: Tensor, scale: float) -> Tensor:

@@ -1,9 +1,16 @@
-"""Large images in tiles: the same result in bounded memory."""
+"""Large images in tiles: the same result in bounded memory. How they are cut needs no torch."""
 
-from pnp_priors.tiles.denoising import DEFAULT_TILE, Tiled, in_tiles, tiled
-from pnp_priors.tiles.grid import Span, Tile, grid, least_tile, spans
-from pnp_priors.tiles.memory import Footprint, footprint, tile_side
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pnp_priors.lazy import lazily
+from pnp_priors.tiles.grid import DEFAULT_TILE, Span, Tile, grid, least_tile, spans
 from pnp_priors.tiles.solvers import solver_halo, strict_solver_halo
+
+if TYPE_CHECKING:
+    from pnp_priors.tiles.denoising import Tiled, in_tiles, tiled
+    from pnp_priors.tiles.memory import Footprint, footprint, tile_side
 
 __all__ = [
     "DEFAULT_TILE",
@@ -21,3 +28,11 @@ __all__ = [
     "tile_side",
     "tiled",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "denoising": ("Tiled", "in_tiles", "tiled"),
+        "memory": ("Footprint", "footprint", "tile_side"),
+    },
+)

@@ -17,16 +17,13 @@ from torch import Tensor
 from pnp_priors.errors import InputError
 from pnp_priors.priors.base import Prior, Sigma, _check_level
 from pnp_priors.tiles.arrays import Array, batched, check_out, extremes, like, read, write
-from pnp_priors.tiles.grid import Tile, check_tile, grid
+from pnp_priors.tiles.grid import DEFAULT_TILE, Tile, check_tile, grid
 
 Photo = TypeVar("Photo", Tensor, np.ndarray)
 #: called with the number of finished tiles and of all of them
 Progress = Callable[[int, int], None]
 #: a tile of one image of a batch
 Place = tuple[int, Tile]
-
-#: side of a tile, halo included; see docs/large-images.md for the memory that priors take with it
-DEFAULT_TILE = 512
 
 
 def in_tiles(

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from pnp_priors.errors import InputError
 
+#: side of a tile, halo included; see docs/large-images.md for the memory that priors take with it
+DEFAULT_TILE = 512
+
 
 class Span(NamedTuple):
     """A stretch of one axis: ``start`` to ``stop`` is read, ``first`` to ``last`` of it is kept."""

@@ -10,9 +10,12 @@ strict. benchmarks/tile_halo.py measures how much is left; docs/large-images.md 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pnp_priors.errors import InputError, UnknownNameError
-from pnp_priors.priors.base import Prior
+
+if TYPE_CHECKING:
+    from pnp_priors.priors.base import Prior
 
 #: how far a solver looks in an iteration, of the reach of the data step and of the prior; ``None``
 #: where it looks at the whole image

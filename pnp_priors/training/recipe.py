@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -17,16 +15,10 @@ from pydantic import (
 )
 
 from pnp_priors.registry import SYSTEMS
-from pnp_priors.schema import read_yaml_as
+from pnp_priors.schema import Strict, read_yaml_as
 from pnp_priors.training.degradations import DEGRADATIONS, Degradation
 from pnp_priors.training.documents import RENDERED
 from pnp_priors.training.losses import LOSSES
-
-
-class Strict(BaseModel):
-    """A wrong key is an error, not a silent default."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Sparse(Strict):

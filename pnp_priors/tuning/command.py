@@ -27,7 +27,9 @@ def tune(
             "chosen on them make the results meaningless."
         ),
     ],
-    task: Annotated[str, typer.Option(help="deconvolution or jpeg-deblocking.")] = "deconvolution",
+    task: Annotated[
+        str, typer.Option(help="deconvolution, jpeg-deblocking or super-resolution.")
+    ] = "deconvolution",
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="YAML file; PRIOR-TASK-SOLVER.yaml if not given."),
@@ -36,7 +38,8 @@ def tune(
     level: Annotated[
         list[float] | None,
         typer.Option(
-            help="Noise level on 0..255 (deconvolution) or JPEG quality to tune for; repeatable."
+            help="Noise level on 0..255 (deconvolution), JPEG quality, or scale "
+            "(super-resolution) to tune for; repeatable."
         ),
     ] = None,
     iterations: Annotated[

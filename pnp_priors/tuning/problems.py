@@ -14,7 +14,9 @@ from torch import Tensor
 
 from pnp_priors import kernels
 from pnp_priors.errors import InputError
+from pnp_priors.physics.bicubic import resize
 from pnp_priors.physics.jpeg_physics import JPEG
+from pnp_priors.physics.resizing import BicubicReduction
 from pnp_priors.solvers.deblocking import quantisation_noise
 from pnp_priors.training.data import image_files, read_image
 
@@ -42,7 +44,7 @@ class Problem:
 
     clean: Tensor
     y: Tensor | TensorList
-    physics: BlurFFT | JPEG
+    physics: BlurFFT | JPEG | BicubicReduction
     noise: float
 
     def to(self, device: str) -> Problem:
@@ -131,4 +133,20 @@ def compressed(parts: list[Crop], level: float, seed: int) -> list[Problem]:
         physics = JPEG((channels, height, width), quality=int(level))
         y = physics(crop.pixels)
         problems.append(Problem(crop.pixels, y, physics, quantisation_noise(y, physics)))
+    return problems
+
+
+def reduced(parts: list[Crop], level: float, seed: int) -> list[Problem]:
+    """Each crop reduced bicubically with antialiasing, and rounded to 8 bits as files are.
+
+    :param level: the scale; sides of the small image are rounded.
+    :param seed: unused: nothing is random here.
+    """
+    problems = []
+    for crop in parts:
+        channels, height, width = crop.pixels.shape[1:]
+        size = (max(round(height / level), 1), max(round(width / level), 1))
+        small = resize(crop.pixels, *size).clamp(0, 1)
+        physics = BicubicReduction((channels, height, width), size)
+        problems.append(Problem(crop.pixels, (255 * small).round() / 255, physics, level / 255))
     return problems

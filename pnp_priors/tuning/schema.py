@@ -11,28 +11,30 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pnp_priors.errors import ConfigError, UnknownNameError
-from pnp_priors.schema import parse_as, read_yaml
+from pnp_priors.schema import Strict, parse_as, read_yaml
 
 Solver = Literal["hqs", "admm", "drs"]
 
 
-class Strict(BaseModel):
-    """A wrong key is an error, not a silent default."""
+class Fixed(Strict):
+    """Read, never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
-class Knot(Strict):
+class Knot(Fixed):
     """The parameters that were found at one noise level, and what they reached there."""
 
     #: the fields that are interpolated
     parameters: ClassVar[tuple[str, ...]]
 
     noise: float = Field(gt=0, le=1, description="standard deviation in [0, 1] image units")
-    level: float = Field(description="the same as it was asked for: 0..255, or a JPEG quality")
+    level: float = Field(
+        description="the same as it was asked for: 0..255, a JPEG quality, or a scale"
+    )
     psnr: float = Field(description="dB, mean over the crops")
     default_psnr: float = Field(
         description="the same with the schedule that is used without tuning"
@@ -59,7 +61,19 @@ class DeblockingKnot(Knot):
     width: float = Field(gt=0, le=1, description="of the quantisation intervals, in steps")
 
 
-class Origin(Strict):
+class SuperResolutionKnot(Knot):
+    """Of :func:`pnp_priors.solvers.schedules.super_resolution`, by the scale: what the small image
+    leaves open grows with it as with noise. ``noise`` is the scale over 255, ``level`` the scale.
+    """
+
+    parameters = ("start", "end", "weight")
+
+    start: float = Field(gt=0, le=1, description="first sigma, [0, 1] image units")
+    end: float = Field(gt=0, description="last sigma, in scales on 0..255")
+    weight: float = Field(gt=0, description="of the prior: lambda of the paper")
+
+
+class Origin(Fixed):
     """How a preset was found."""
 
     data: str = Field(min_length=1, description="the folder of clean images")
@@ -75,7 +89,7 @@ class Origin(Strict):
     command: str
 
 
-class Preset(Strict):
+class Preset(Fixed):
     """The common part; the tasks differ in their knots."""
 
     task: str
@@ -122,10 +136,16 @@ class DeblockingPreset(Preset):
     knots: list[DeblockingKnot]
 
 
+class SuperResolutionPreset(Preset):
+    task: Literal["super-resolution"]
+    knots: list[SuperResolutionKnot]
+
+
 #: what the presets of a task say
 PRESETS: dict[str, type[Preset]] = {
     "deconvolution": DeconvolutionPreset,
     "jpeg-deblocking": DeblockingPreset,
+    "super-resolution": SuperResolutionPreset,
 }
 
 

@@ -85,6 +85,36 @@ def test_wrong_levels_are_found(stated, words):
     assert "\n" not in line
 
 
+def high_pass(noise):
+    """Noise without its low frequencies, of the same level."""
+    left = noise - 0.5 * (np.roll(noise, 1, axis=1) + np.roll(noise, -1, axis=1))
+    return left * noise.std() / left.std()
+
+
+def low_pass(noise):
+    left = gaussian_filter(noise, 0.8)
+    return left * noise.std() / left.std()
+
+
+@pytest.mark.parametrize("colour", [high_pass, lambda noise: noise, low_pass])
+@pytest.mark.parametrize("factor", [0.3, 1, 3])
+@pytest.mark.parametrize("stated", [True, False])
+def test_no_two_lines_contradict_each_other(factor, colour, stated):
+    """Level and colour together are one line, with one word on the level, whosever it is."""
+    found = residual.check(factor * colour(white(2, (96, 96))), SIGMA)
+    lines = found.lines(stated)
+    assert len(lines) == (factor != 1 or colour in (high_pass, low_pass))
+    text = " ".join(lines)
+    assert not ("too low" in text and "too high" in text)
+    assert "too high" not in text or factor < 1
+    assert "too low" not in text or factor > 1 or colour is high_pass
+    assert ("estimated" if stated else "stated") not in text
+    # Where the level was judged before, by an estimate, it is not once more.
+    for line in found.lines(stated, level_said=True):
+        assert "level is too" not in line
+        assert not line.endswith(": ")
+
+
 def test_small_deviations_are_measured_but_not_shouted():
     found = residual.check(white(3, (256, 256)), 1.1 * SIGMA)
     assert found.level_rejected

@@ -17,6 +17,8 @@ class Smoother(Prior):
         super().__init__(channels=1, sigma_range=(0.0, 0.3))
         self.weight = torch.nn.Parameter(torch.ones(()), requires_grad=False)
 
+    receptive_field = 3
+
     def _denoise(self, x, sigma):
         padded = torch.nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
         smooth = torch.nn.functional.avg_pool2d(padded, 3, stride=1)

@@ -9,7 +9,7 @@ from deepinv.models import Reconstructor
 from deepinv.physics import Blur, BlurFFT
 
 from pnp_priors import pipelines
-from pnp_priors.errors import InputError, MissingFileError, UnknownNameError
+from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError, UnknownNameError
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_physics_replaces_the_kernel_and_is_taken_at_its_word(restorer, photo, k
         (np.zeros((40, 40), np.uint8), "floating point"),
         (np.zeros((2, 40, 40), np.float32), "1 or 3 channels"),
         (np.zeros(40, np.float32), r"expected \[H, W\]"),
-        (np.zeros((5, 40), np.float32), r"kernel\.npy: the kernel \(5x5\) must be smaller .*5x40"),
+        (np.zeros((5, 40), np.float32), r"kernel\.npy: the kernel \(5x5 pixels\) must .*40x5"),
         ([[0.5]], "expected a tensor or an array"),
     ],
 )
@@ -125,8 +125,28 @@ def test_missing_kernel_and_unknown_prior(folder, smoother):
         pipelines.load("p.yaml", {"kernel.file": "none.npy"})
     with pytest.raises(UnknownNameError, match="unknown prior 'generic'"):
         pipelines.load("p.yaml", {"prior.name": "generic"})
+    with pytest.raises(MissingFileError, match=r"^kernel\.file: no such file"):
+        pipelines.load("p.yaml", {"kernel.file": "none.npy"})
+    with pytest.raises(UnknownNameError, match=r"^prior\.name: unknown prior"):
+        pipelines.load("p.yaml", {"prior.name": "generic"})
     with pytest.raises(InputError, match="device nonsense"):
         pipelines.load("p.yaml", device="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("inpainting", "mask.file"),
+        ("denoising", "noise.map"),
+        ("denoising", "prior.weights"),
+        ("super_resolution", "kernel.file"),
+        ("super_resolution", "prior.name"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_key(tmp_path, name, key):
+    with pytest.raises(PnpPriorsError, match=f"^{key}: .*none") as caught:
+        pipelines.load(name, {key: str(tmp_path / "none.npy")})
+    assert str(caught.value).count(key) == 1
 
 
 def test_a_colour_prior_sees_all_channels_of_a_colour_photo(folder, photo):

@@ -113,6 +113,15 @@ def test_without_input_the_example_is_restored(command, work):
         (["p.yaml", "in", "--set", "kernel.key=k"], "no key 'k'"),
         (["p.yaml"], "this pipeline has no example"),
         (["p.yaml", "in", "--device", "abacus"], "device abacus"),
+        (["p.yaml", "in", "--set", "kernel.file=none.npy"], "error: kernel.file: no such file"),
+        (["p.yaml", "in", "--set", "prior.name=generic"], "error: prior.name: unknown prior"),
+        (
+            ["deconvolution", "--batch", "2", "--jobs", "1", "--reference", "in/a.png"],
+            "error: --reference, --batch, --jobs: not for the bundled example; name the files",
+        ),
+        (["deconvolution", "--set", "example.input=no.png"], "error: example.input: no such file"),
+        (["p.yaml", "in", "--set", "noise.sigma=.inf"], "expected a number in 0..1 units or auto"),
+        (["p.yaml", "in", "--set", "tiles=16"], "error: tiles: 16: "),
     ],
 )
 def test_each_mistake_is_one_line_and_leaves_no_file(command, work, arguments, message):
@@ -156,11 +165,31 @@ def test_files_that_fail_are_listed_at_the_end(command, work):
     assert "0 restored, 2 skipped, 3 failed" in out
     code, _, err = command("run", "p.yaml", "in/a.png", "-o", "b", "--set", "kernel.file=large.npy")
     assert code == FAILED
-    assert "kernel (49x49) must be smaller" in err
+    assert "kernel (49x49 pixels) must be smaller than the image (52x48)" in err
+
+
+def test_a_single_input_in_the_file_and_what_its_output_loses(command, work, photo):
+    """One input may be written to another kind of file, which may not hold all of it."""
+    content = yaml.safe_load(Path("p.yaml").read_text())
+    Path("q.yaml").write_text(yaml.safe_dump({**content, "input": "in/c.png"}))
+    alpha = np.full((48, 52), 1000, np.uint16)
+    images.write(Path("in/c.png"), images.Image(photo, "uint16", alpha))
+    code, _, err = command("run", "q.yaml", "-o", "out.jpg")
+    assert code == 0
+    assert said(err, "note") == [
+        f"note: {work}/in/c.png: .jpg files hold no 16 bits and no opacity: "
+        "write a .png file to keep that"
+    ]
+    tifffile.imwrite("f.tif", photo[0])
+    _, _, err = command("run", "p.yaml", "f.tif", "-o", "f.png")
+    assert "f.tif: .png files hold no floating point values: write a .tif file" in err
+    _, _, err = command("run", "q.yaml", "-o", "out.png")
+    assert said(err, "note") == []
 
 
 def test_what_a_task_says_of_a_photo_is_a_note_with_its_name(command, monkeypatch):
-    from pnp_priors.pipelines.restorer import Restorer, Used
+    from pnp_priors.pipelines.outcome import Used
+    from pnp_priors.pipelines.restorer import Restorer
 
     used = Used(None, "no noise level needed", ("saved twice",))
     monkeypatch.setattr(Restorer, "describe", lambda *_: used)

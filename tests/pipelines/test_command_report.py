@@ -46,6 +46,46 @@ def test_reports_of_a_folder(command, work, photo):
     assert "0 restored, 2 skipped" in out
 
 
+def test_skipped_files_without_a_report_are_said(command, work):
+    command("run", "p.yaml", "in/a.png", "-o", "out", "--report")
+    command("run", "p.yaml", "in", "-o", "out")
+    said = "skipped file has no report: --overwrite restores again, with a report"
+    _, _, err = command("run", "p.yaml", "in", "-o", "out", "--report")
+    assert f"note: 1 {said}" in err.splitlines()
+    for words in (["in"], ["in/a.png", "--report"]):  # not asked for; has one
+        _, _, err = command("run", "p.yaml", *words, "-o", "out")
+        assert "no report" not in err
+    command("run", "p.yaml", "in", "-o", "out", "--report", "--overwrite")
+    assert sorted(reports(work / "out")) == ["a.png", "deep/b.tif"]
+
+
+def test_a_kernel_of_which_a_part_is_missing_is_said(command, work, kernel):
+    """Its sum, as the file has it: dividing by it comes later."""
+    np.save("part.npy", 0.93 * kernel)
+    options = ["--set", "kernel.file=part.npy", "--report"]
+    _, _, err = command("run", "p.yaml", "in", "-o", "out", *options)
+    line = "the kernel's sum is 0.93, not 1: it was divided by it"
+    assert err.count(line) == 1
+    found = reports(work / "out")["a.png"]
+    assert line in found["warnings"]
+    assert found["kernel"]["total"] == pytest.approx(0.93)
+    command("run", "p.yaml", "in", "-o", "whole", "--report")
+    assert images.read(work / "whole" / "a.png").pixels == pytest.approx(
+        images.read(work / "out" / "a.png").pixels
+    )
+
+
+def test_the_settings_are_those_that_made_the_image(command, work):
+    example = ["example.input=in/a.png", "example.truth=in/a.png", "solver.iterations=1"]
+    options = [part for setting in example for part in ("--set", setting)]
+    command("run", "p.yaml", "in/a.png", "-o", "out", "--report", *options)
+    settings = reports(work / "out")["a.png"]["pipeline"]
+    assert set(settings) == {
+        *("task", "prior", "strength", "tiles", "scale", "kernel", "noise", "solver"),
+        *("boundary", "color"),
+    }
+
+
 def test_a_batch_has_the_reports_of_its_photos(command, work, photo):
     images.write(work / "in" / "c.png", images.Image(photo[:, ::-1].copy()))
     command("run", "p.yaml", "in/*.png", "-o", "one", "--report")

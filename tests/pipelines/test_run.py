@@ -119,6 +119,27 @@ def test_memory_that_does_not_suffice_is_an_error_of_that_file(folder, smoother,
     assert second.error is None
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("kind", [ValueError, IndexError, KeyError, TypeError, MemoryError])
+def test_whatever_a_file_raises_the_others_are_restored(many, smoother, monkeypatch, kind, batch):
+    restorer = pipelines.load("p.yaml")
+    real = restorer._restore
+
+    def restore(y, *rest):
+        if y.shape[-2] == 40:
+            raise kind("of nothing\nmany lines")
+        return real(y, *rest)
+
+    monkeypatch.setattr(restorer, "_restore", restore)
+    found = list(restore_files(restorer, plan(["in"], Path("out")), batch=batch))
+    failed = {done.job.source.name: str(done.error) for done in found if done.error}
+    assert sorted(failed) == ["c3.png", "c4.png"]
+    assert failed["c3.png"].startswith("in/c3.png: restoring it failed (")
+    assert kind.__name__ in failed["c3.png"]
+    assert "\n" not in failed["c3.png"]
+    assert len(list(Path("out").rglob("*.*"))) == 5
+
+
 def test_progress_counts_files_and_parts_of_them(many, smoother):
     for batch in (1, 3):
         seen = []

@@ -78,6 +78,13 @@ def test_wrong_values_are_one_line(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_single_input_is_a_list_of_one(tmp_path):
+    found = read(tmp_path, {"task": "denoising", "input": "photos"})
+    assert found.input == [str(tmp_path / "photos")]
+    types = json_schema("denoising")["properties"]["input"]["anyOf"]
+    assert [kind["type"] for kind in types] == ["string", "array"]
+
+
 def test_photons_alone_and_fractions(tmp_path):
     noise = {"model": "poisson-gaussian", "gain": "1/100", "sigma": 0}
     found = read(tmp_path, {"task": "denoising", "noise": noise}).noise
@@ -95,7 +102,7 @@ def test_the_task_decides_which_keys_there_are():
 
 
 def test_subsamplings_are_those_of_the_physics():
-    from pnp_priors.physics.jpeg_planes import SUBSAMPLINGS
+    from pnp_priors.physics.jpeg_standard import SUBSAMPLINGS
 
     allowed = JpegDeblocking.model_json_schema()["properties"]["subsampling"]["enum"]
     assert list(SUBSAMPLINGS) == allowed

@@ -95,7 +95,7 @@ def test_what_follows_a_broken_line_is_indented():
     from PIL import ImageFont
 
     line = "seven words that do not fit one line"
-    first, *rest = picture._folded(line, ImageFont.load_default(size=18), 1, 100)
+    first, *rest = picture.folded(line, ImageFont.load_default(size=18), 1, 100)
     assert rest
     assert not first.startswith(" ")
     assert all(part.startswith("   ") for part in rest)

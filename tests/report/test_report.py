@@ -13,8 +13,10 @@ from scipy.signal import fftconvolve
 from pnp_priors import images
 from pnp_priors.errors import MissingFileError
 from pnp_priors.pipelines.inputs import Job
-from pnp_priors.pipelines.restorer import Prediction, Restorer, Used
+from pnp_priors.pipelines.outcome import Prediction, Used
+from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.run import Done
+from pnp_priors.pipelines.schemas.deconvolution import Deconvolution
 from pnp_priors.pipelines.settings import Pipeline
 from pnp_priors.report import checks, files
 from pnp_priors.report.review import Review
@@ -133,6 +135,39 @@ def test_equal_to_the_reference_is_null_not_infinity(restorer, done, scene, tmp_
     assert read(tmp_path / "out" / "a.tif.report.json")["scores"]["psnr"]["restored"] is None
 
 
+@pytest.mark.parametrize(
+    ("one_pass", "iterations", "words"),
+    [
+        (False, 1, "deconvolution, prior genericdp, hqs, 1 iteration; "),
+        (False, 2, "deconvolution, prior genericdp, hqs, 2 iterations; "),
+        (True, 1, "deconvolution, prior genericdp; "),
+    ],
+)
+def test_the_picture_says_what_was_done(done, scene, monkeypatch, one_pass, iterations, words):
+    solved = Deconvolution(
+        task="deconvolution", kernel={"file": "k.npy"}, solver={"iterations": iterations}
+    )
+    restorer = Known(solved, Identity())
+    monkeypatch.setattr(Known, "one_pass", one_pass)
+    drawn = []
+
+    def draw(panels, where, captions):
+        drawn.append((panels, captions))
+        return Pillow.new("RGB", (8, 8))
+
+    monkeypatch.setattr("pnp_priors.report.picture.draw", draw)
+    images.write(done.job.source, images.Image(scene, "float32"))
+    exact = images.Image(scene, "float32")
+    again = Done(done.job, used=done.used, before=(exact,), after=(exact,))
+    Review(restorer, True, done.job.source).add(again)
+    ((panels, captions),) = drawn
+    assert captions[0].startswith(words)
+    assert [text for text, _ in panels[:2]] == [
+        ["input", "PSNR identical, SSIM 1.0000"],
+        ["restored", "PSNR identical, SSIM 1.0000"],
+    ]
+
+
 def test_the_nearest_reference_is_found(tmp_path):
     from pathlib import Path
 
@@ -173,6 +208,7 @@ def test_checks_of_a_blur(scene):
 
 def test_a_diverging_solver_gives_its_trace(scene):
     from pnp_priors.monitoring import iterates
+    from pnp_priors.monitoring.traces import collected, of_image
     from pnp_priors.solvers import Schedule, solver
 
     class Expand(Identity):
@@ -181,10 +217,10 @@ def test_a_diverging_solver_gives_its_trace(scene):
 
     physics = deepinv.physics.Denoising()
     y = torch.from_numpy(scene[:1])[None]
-    with iterates.collected() as runs:
+    with collected() as runs:
         schedule = Schedule((0.1,) * 30, (0.1,) * 30)
         x = iterates.solve(solver("hqs", Expand(), schedule), y, physics)
-    traces = iterates.of_image(runs, 0, 1)
+    traces = of_image(runs, 0, 1)
     found = checks.check(scene[:1], x[0].numpy(), SIGMA, traces=traces)
     assert any("diverged in iteration" in line for line in found.warnings)
     with pytest.warns(match="diverged"):

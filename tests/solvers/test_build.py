@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import pnp_priors
 from pnp_priors.errors import BlindPriorWarning, UnknownNameError
 from pnp_priors.priors.dncnn import DnCNN
 from pnp_priors.solvers import SOLVERS, Schedule, dpir, solver
@@ -146,6 +147,11 @@ def test_an_unknown_solver_lists_the_known_ones() -> None:
         solver("admn", Shrink(0.1), dpir(0.02))
 
 
+def test_a_released_blind_prior_is_named() -> None:
+    with pytest.warns(BlindPriorWarning, match="solver 'hqs' with bf-dncnn, a blind prior"):
+        solver("hqs", pnp_priors.load("bf-dncnn"), dpir(0.02, 3))
+
+
 @pytest.mark.parametrize("name", sorted(SOLVERS))
 def test_a_blind_prior_is_warned_of_once(name: str) -> None:
     """With the line that built the solver; a prior that takes sigma is not warned of."""
@@ -154,7 +160,7 @@ def test_a_blind_prior_is_warned_of_once(name: str) -> None:
         solver(name, DnCNN(**sizes, blind=True, sigma_range=(0.0, 0.2)), dpir(0.02, 3))
     assert len(caught) == 1
     assert caught[0].filename == __file__
-    assert f"solver '{name}'" in str(caught[0].message)
+    assert f"solver '{name}' with DnCNN, a blind prior" in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         solver(name, DnCNN(**sizes), dpir(0.02, 3))

@@ -54,17 +54,26 @@ def command(
 
 
 @pytest.mark.parametrize(
-    ("task", "levels"), [("deconvolution", (5.1, 2.55)), ("jpeg-deblocking", (10, 40))]
+    ("task", "levels", "solver"),
+    [
+        ("deconvolution", (5.1, 2.55), "hqs"),
+        ("deconvolution", (5.1, 2.55), "admm"),
+        ("deconvolution", (5.1, 2.55), "drs"),
+        ("jpeg-deblocking", (10, 40), "drs"),
+        ("super-resolution", (3, 2), "hqs"),
+        ("super-resolution", (3, 2), "admm"),
+    ],
 )
 def test_a_preset_is_written_and_the_trials_are_shown(
-    command: Command, task: str, levels: tuple[float, float]
+    command: Command, task: str, levels: tuple[float, float], solver: str
 ) -> None:
     chosen = [word for level in levels for word in ("--level", level)]
-    arguments = ("ffdnet-gray", "--task", task, "--data", "clean", *chosen, *FAST)
+    arguments = ("ffdnet-gray", "--task", task, "--solver", solver, "--data", "clean")
+    arguments = (*arguments, *chosen, *FAST)
     code, out, err = command(*arguments, "-o", "a.yaml")
     assert (code, err) == (0, "")
     preset = read(Path("a.yaml"))
-    assert (preset.task, preset.prior, preset.solver) == (task, "ffdnet-gray", "hqs")
+    assert (preset.task, preset.prior, preset.solver) == (task, "ffdnet-gray", solver)
     assert preset.iterations == 2
     assert sorted(knot.level for knot in preset.knots) == sorted(levels)
     assert sorted(preset.tuned.images) == ["0.png", "1.png"]

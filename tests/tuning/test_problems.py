@@ -14,8 +14,8 @@ from torch import Tensor
 from pnp_priors.errors import InputError, MissingFileError
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.solvers.deblocking import quantisation_noise
-from pnp_priors.solvers.presets import MEANINGS, TUNED_SOLVERS, default_values, preset
-from pnp_priors.tuning.problems import blurred, compressed, crops, motion_kernels
+from pnp_priors.solvers.presets import ITERATIONS, MEANINGS, TUNED_SOLVERS, default_values, preset
+from pnp_priors.tuning.problems import blurred, compressed, crops, motion_kernels, reduced
 from pnp_priors.tuning.schema import PRESETS
 from pnp_priors.tuning.tasks import TASKS, candidate
 
@@ -107,6 +107,23 @@ def test_jpeg_images_are_those_of_the_model(folder: Path) -> None:
         assert problem.psnr(decoded) + 3 < better.psnr(finer)
 
 
+@pytest.mark.parametrize("scale", [2, 2.5])
+def test_small_images_are_the_reduced_ones_in_8_bits(folder: Path, scale: float) -> None:
+    parts = crops(folder, 2, 30, 3, seed=0)
+    size = (round(30 / scale),) * 2
+    for problem, crop in zip(reduced(parts, scale, seed=0), parts, strict=True):
+        assert isinstance(problem.y, Tensor)
+        assert problem.y.shape == (1, 3, *size)
+        assert torch.equal(problem.clean, crop.pixels)
+        assert problem.noise == scale / 255
+        bytes_ = 255 * problem.y
+        torch.testing.assert_close(bytes_, bytes_.round(), rtol=0, atol=1e-4)
+        # Pillow's antialiased bicubic reduction, of floats, since it would clip bytes in between.
+        for plane, found in zip(crop.pixels[0].numpy(), bytes_[0].numpy(), strict=True):
+            small = Image.fromarray(255 * plane).resize(size, Image.Resampling.BICUBIC)
+            assert np.abs(found - np.asarray(small).clip(0, 255)).max() < 0.51
+
+
 def test_psnr_is_that_of_the_clipped_image(folder: Path) -> None:
     (problem,) = compressed(crops(folder, 1, 24, 1, seed=0), 10, seed=0)
     assert problem.psnr(problem.clean) > 150
@@ -118,13 +135,14 @@ def test_psnr_is_that_of_the_clipped_image(folder: Path) -> None:
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_task_means_the_same_everywhere(name: str) -> None:
     """Its preset's fields are the parameters, whose defaults are those without a preset."""
-    assert set(TASKS) == set(PRESETS) == set(MEANINGS)
+    assert set(TASKS) == set(PRESETS) == set(MEANINGS) == set(ITERATIONS)
     task = TASKS[name]
     knot = PRESETS[name].model_fields["knots"].annotation.__args__[0]  # type: ignore[union-attr]
     assert knot.parameters == tuple(p.name for p in task.parameters)
     for solver in TUNED_SOLVERS:
         values = default_values(name, solver)
-        assert candidate(name, solver, 8, values, 0.03) == preset(name, "nobody", 0.03, solver)
+        found = candidate(name, solver, ITERATIONS[name], values, 0.03)
+        assert found == preset(name, "nobody", 0.03, solver)
         for parameter in task.parameters:
             assert 0 < parameter.low <= values[parameter.name] <= parameter.high
     for level in task.levels:

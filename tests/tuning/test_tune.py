@@ -161,7 +161,7 @@ def test_more_iterations_must_be_worthwhile() -> None:
 
 
 def test_mistakes_are_said(parts: list[Crop]) -> None:
-    with pytest.raises(UnknownNameError, match="known: deconvolution, jpeg-deblocking"):
+    with pytest.raises(UnknownNameError, match="known: deconvolution, jpeg-deblocking, super-res"):
         Tuner("denoising", Wiener(), "hqs", parts, [10], [1], 0)
     with pytest.raises(UnknownNameError, match="admm, drs, hqs"):
         Tuner("deconvolution", Wiener(), "pgd", parts, [10], [1], 0)

@@ -7,8 +7,26 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from pnp_priors.pipelines.schemas.deconvolution import Kernel
-from pnp_priors.pipelines.schemas.observed import PerhapsNoise, ProximalSolver
-from pnp_priors.pipelines.settings import Pipeline, PriorChoice
+from pnp_priors.pipelines.schemas.observed import PerhapsNoise
+from pnp_priors.pipelines.settings import Pipeline, PriorChoice, Strict
+
+
+class Solver(Strict):
+    """Solvers whose data step is in closed form."""
+
+    name: Literal["hqs", "admm", "drs"] = "hqs"
+    schedule: Literal["preset", "default"] = Field(
+        default="preset",
+        description="preset: the one tuned for this prior and solver on bicubically reduced "
+        "photos; default where there is none, and with a kernel",
+    )
+    iterations: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        strict=True,
+        description="by default the preset's, or 16",
+    )
 
 
 class SuperResolution(Pipeline):
@@ -36,7 +54,7 @@ class SuperResolution(Pipeline):
     )
     noise: PerhapsNoise = PerhapsNoise()
     prior: PriorChoice = PriorChoice(name="ffdnet-gray")
-    solver: ProximalSolver = ProximalSolver()
+    solver: Solver = Solver()
     color: Literal["luminance", "per-channel"] = Field(
         default="luminance",
         description="how a gray prior restores colours; luminance: the rest is bicubic",

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pnp_priors.errors import InputError
 from pnp_priors.physics.bayer import PATTERNS, bayer_mask, interpolate
-from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Window
+from pnp_priors.pipelines.outcome import Prediction, Progress, Window
+from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.schemas.demosaicing import Demosaicing
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.demosaicing import demosaic, demosaicing_schedule
@@ -27,6 +28,15 @@ class DemosaicingRestorer(Restorer):
     """
 
     pipeline: Demosaicing
+    baseline_words = "linear interpolation"
+
+    def __init__(self, pipeline: Demosaicing, prior: Denoiser) -> None:
+        if getattr(prior, "channels", 3) != 3:
+            raise InputError(
+                f"prior.name: {pipeline.prior.name} is for gray images; demosaicing needs a prior "
+                "for 3 channels, such as ffdnet-color"
+            )
+        super().__init__(pipeline, prior)
 
     #: its pattern would count as noise
     estimable = False
@@ -38,11 +48,6 @@ class DemosaicingRestorer(Restorer):
         return Prediction((mask * part).sum(axis=0, keepdims=True))
 
     def _check(self, image: Tensor) -> None:
-        if getattr(self.prior, "channels", 3) != 3:
-            raise InputError(
-                f"prior.name: {self.pipeline.prior.name} is for gray images; demosaicing needs a "
-                "prior for 3 channels, such as ffdnet-color"
-            )
         if min(image.shape[-2:]) < 3:
             raise InputError("a mosaic has at least 3x3 pixels")
 

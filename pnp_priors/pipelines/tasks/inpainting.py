@@ -13,7 +13,9 @@ from torch import Tensor
 
 from pnp_priors import images
 from pnp_priors.errors import InputError
-from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Window
+from pnp_priors.pipelines.keys import naming
+from pnp_priors.pipelines.outcome import Prediction, Progress, Window
+from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.schemas.inpainting import Inpainting
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.inpainting import check_known, inpaint, inpainting_schedule
@@ -92,5 +94,6 @@ def read_mask(path: Path, missing: str) -> np.ndarray:
 
 def build(pipeline: Inpainting, prior: Denoiser) -> InpaintingRestorer:
     """Reads the mask."""
-    known = read_mask(Path(pipeline.mask.file), pipeline.mask.missing)
+    with naming("mask.file"):
+        known = read_mask(Path(pipeline.mask.file), pipeline.mask.missing)
     return InpaintingRestorer(pipeline, prior, known)

@@ -13,37 +13,32 @@ from pnp_priors import images
 from pnp_priors.errors import InputError
 from pnp_priors.physics.jpeg import chrominance_table, luminance_table
 from pnp_priors.physics.jpeg_file import JPEGFile, from_pixels, read_file
-from pnp_priors.physics.jpeg_history import recompression
 from pnp_priors.physics.jpeg_physics import JPEG
 from pnp_priors.physics.jpeg_planes import to_planes, to_rgb
 from pnp_priors.pipelines import schedule
-from pnp_priors.pipelines.restorer import Progress, Restorer, Used, quiet
+from pnp_priors.pipelines.bases.jpeg_deblocking import (
+    SKILLS,
+    JpegDeblockingBase,
+    checked_path,
+    history,
+)
+from pnp_priors.pipelines.outcome import Progress, Used
+from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
+from pnp_priors.pipelines.watching import quiet
 from pnp_priors.priors.base import Prior
 from pnp_priors.solvers.deblocking import deblock, quantisation_noise
 from pnp_priors.tiles import Tiled, tiled
 
-#: priors for it are trained for one of these
-SKILLS = ("gaussian", "jpeg")
+__all__ = ["SKILLS", "JpegDeblockingRestorer", "build"]
 
 
-class JpegDeblockingRestorer(Restorer):
+class JpegDeblockingRestorer(JpegDeblockingBase, Restorer):
     """Restores JPEG files, and decoded images where ``quality`` or a ``JPEG`` physics is given.
 
     A prior trained for JPEG restores the luminance in one pass and leaves the colours as they were
     decoded; any other prior is used in a solver, where all planes are kept in their intervals.
     """
-
-    pipeline: JpegDeblocking
-
-    @property
-    def one_pass(self) -> bool:
-        """Whether the prior itself is for JPEG, so that there is nothing to iterate."""
-        return "jpeg" in getattr(self.prior, "tasks", ())
-
-    @property
-    def iterations(self) -> int:
-        return 1 if self.one_pass else schedule.iterations(self.pipeline)
 
     def restore_image(
         self, image: images.Image, path: Path | None = None, progress: Progress | None = None
@@ -59,24 +54,15 @@ class JpegDeblockingRestorer(Restorer):
         if self.pipeline.quality is not None:
             file = self._as_stated(y[0])
         else:
-            file = _read(path)
-            notes = _history(file)
+            file = read_file(checked_path(path))
+            notes = history(
+                file.exact, [plane[0, 0].numpy() for plane in file.indices], file.tables
+            )
         with torch.no_grad(), quiet():
             restored, noise = self._from_file(file, y, progress)
         pixels = self._at_strength(y, restored)[0].cpu().numpy()
-        quality = self.pipeline.quality or nearest_quality(file.tables[0])
-        known = getattr(self.prior, "quality_range", None)
-        if self.one_pass and known is not None and not known[0] <= quality <= known[1]:
-            notes += (
-                f"quality {quality} is outside {known[0]}..{known[1]}, for which "
-                f"{self.pipeline.prior.name} is trained",
-            )
-        how = "as given" if self.pipeline.quality else "by its tables"
-        words = f"quality {quality}, {how}"
-        if self.one_pass:
-            return image.with_pixels(pixels), Used(None, words, notes)
-        words += f", quantisation noise {255 * noise:.2f}/255; {schedule.words(self.pipeline)}"
-        return image.with_pixels(pixels), Used(noise, words, notes + self._remarks())
+        used = self._described(file.tables[0].numpy(), noise, notes)
+        return image.with_pixels(pixels), used
 
     def _restore(
         self, y: Tensor, physics: Physics | None, noise: float | None, progress: Progress | None
@@ -145,37 +131,3 @@ class JpegDeblockingRestorer(Restorer):
 def build(pipeline: JpegDeblocking, prior: Denoiser) -> JpegDeblockingRestorer:
     """Nothing is read: everything else is in the photos."""
     return JpegDeblockingRestorer(pipeline, prior)
-
-
-def nearest_quality(table: Tensor) -> int:
-    """The quality whose standard luminance table is nearest to ``[8, 8]``, by the mean difference.
-
-    Programs with tables of their own have no such quality; theirs are between two.
-    """
-    distances = [float((luminance_table(q) - table).abs().sum()) for q in range(1, 101)]
-    return 1 + distances.index(min(distances))
-
-
-def _read(path: Path | None) -> JPEGFile:
-    if path is None:
-        raise InputError("deblocking needs the path of the JPEG file, or quality (1 to 100)")
-    if path.is_file():
-        with path.open("rb") as content:
-            start = content.read(2)
-        if start != b"\xff\xd8":
-            raise InputError(
-                f"{path}: not a JPEG file, so that nothing says how it was compressed; give the "
-                "JPEG file itself, or state quality (1 to 100)"
-            )
-    return read_file(path)
-
-
-def _history(file: JPEGFile) -> tuple[str, ...]:
-    """What is known of a compression before the last one, in a line."""
-    if not file.exact:
-        return ()
-    found = recompression(file.indices[0], file.tables[0], len(file.indices))
-    if found is None:
-        return ()
-    before = "" if found.quality is None else f", the first time at about quality {found.quality}"
-    return (f"saved twice as JPEG{before}: only the last compression is undone",)

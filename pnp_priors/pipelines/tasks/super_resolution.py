@@ -11,15 +11,17 @@ from deepinv.models import Denoiser
 from deepinv.physics import Downsampling, Physics
 from torch import Tensor
 
-from pnp_priors import images, kernels
+from pnp_priors import kernels
 from pnp_priors.errors import InputError
 from pnp_priors.physics.bicubic import resize
-from pnp_priors.physics.decimation import Decimation, placed
 from pnp_priors.physics.resizing import BicubicReduction
-from pnp_priors.pipelines.restorer import Prediction, Progress, Restorer, Used, Window
+from pnp_priors.pipelines import schedule
+from pnp_priors.pipelines.bases.super_resolution import SKILLS, SuperResolutionBase
+from pnp_priors.pipelines.keys import naming
+from pnp_priors.pipelines.outcome import Progress
+from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.schemas.super_resolution import SuperResolution
 from pnp_priors.priors.base import Prior
-from pnp_priors.solvers.schedules import super_resolution
 from pnp_priors.solvers.super_resolution import (
     LUMA,
     Enlargement,
@@ -32,88 +34,26 @@ from pnp_priors.solvers.super_resolution import (
 )
 from pnp_priors.tiles import Tiled, tiled
 
-#: small pixels at a border over which a bicubic reduction reaches
-_REACH = 3
-
-#: priors for it are trained for one of these
-SKILLS = ("gaussian", "super-resolution")
+__all__ = ["SKILLS", "SuperResolutionRestorer", "build"]
 
 
-class SuperResolutionRestorer(Restorer):
+class SuperResolutionRestorer(SuperResolutionBase, Restorer):
     """Enlarges photos; ``physics``, a bicubic reduction or a circular ``Downsampling``, may be
     given instead of what the pipeline says of the reduction.
 
-    :param kernel: ``[h, w]``, as :func:`pnp_priors.kernels.read` returns it; ``None``: bicubic.
+    :param kernel: ``[h, w]``, as :func:`pnp_priors.kernels.read_as_given` returns it; ``None``:
+        bicubic.
     """
-
-    pipeline: SuperResolution
 
     def __init__(
         self, pipeline: SuperResolution, prior: Denoiser, kernel: np.ndarray | None = None
     ) -> None:
         super().__init__(pipeline, prior)
-        found = None if kernel is None else torch.from_numpy(kernels.check(kernel))
-        self.register_buffer("kernel", found)
+        self.kernel_as_given = kernel
+        self.kernel_values = None if kernel is None else kernels.check(kernel)
+        values = self.kernel_values
+        self.register_buffer("kernel", None if values is None else torch.from_numpy(values))
         self.kernel: Tensor | None
-
-    @property
-    def one_pass(self) -> bool:
-        """Whether the prior itself is for super-resolution, so that there is nothing to iterate."""
-        return "super-resolution" in getattr(self.prior, "tasks", ())
-
-    @property
-    def iterations(self) -> int:
-        return 1 if self.one_pass else self.pipeline.solver.iterations
-
-    def noise_level(self, y: Tensor | np.ndarray) -> float | None:
-        return None if self.one_pass else super().noise_level(y)
-
-    def describe(self, level: float | None, image: images.Image) -> Used:
-        used = super().describe(level, image)
-        size = image.pixels.shape[-2:]
-        height, width = enlarged_size(size[0], size[1], self.pipeline.factor)
-        words = f"{size[1]}x{size[0]} to {width}x{height}, {used.words}"
-        return Used(used.noise, words, used.notes)
-
-    def predict(self, x: np.ndarray, window: Window) -> Prediction | None:
-        factor = self.pipeline.factor
-        height, width = (part.stop - part.start for part in window)
-        cut = [slice(round(factor * part.start), round(factor * part.stop)) for part in window]
-        if factor == int(factor):
-            x = x[:, cut[0], cut[1]]
-        elif enlarged_size(height, width, factor) != x.shape[-2:]:
-            return None  # a part of such a photo does not begin where a large pixel does
-        weights = LUMA if self._on_luminance(len(x)) else None
-        if weights is not None:
-            x = np.tensordot(weights, x, 1)[None]
-        large = torch.from_numpy(np.ascontiguousarray(x)).float()[None]
-        if self.kernel is None:
-            small, border = resize(large, height, width), _REACH
-        else:
-            scale = int(factor)
-            kernel = placed(self.kernel.cpu().float(), scale, self.pipeline.alignment)
-            size = (large.shape[1], large.shape[2], large.shape[3])
-            small = Decimation(size, kernel, scale).A(large)
-            border = math.ceil(max(kernel.shape) / 2 / scale)
-        return Prediction(small[0].numpy(), border, weights=weights)
-
-    def _on_luminance(self, channels: int) -> bool:
-        # A colour prior has no use for the luminance alone.
-        gray = channels == 3 and getattr(self.prior, "channels", 1) == 1
-        return gray and self.pipeline.color == "luminance"
-
-    def _remarks(self) -> tuple[str, ...]:
-        if not self.one_pass:
-            return super()._remarks()
-        name, factor = self.pipeline.prior.name, self.pipeline.factor
-        notes: tuple[str, ...] = ()
-        if self.kernel is not None or self.pipeline.noise.sigma != 0:
-            notes += (f"{name} enlarges in one pass: kernel and noise are not used",)
-        scales = getattr(self.prior, "scales", None)
-        if scales and factor not in scales:
-            known = ", ".join(f"{scale:g}" for scale in scales)
-            notes += (f"factor {factor:g} is not among {known}, for which {name} is trained",)
-        return notes
 
     def _baseline(self, y: Tensor) -> Tensor:
         return enlarge(y, self.pipeline.factor)
@@ -170,9 +110,9 @@ class SuperResolutionRestorer(Restorer):
         if side is not None and isinstance(prior, Prior):
             prior = Tiled(prior, side)
         scale = task.init.shape[-2] / task.y.shape[-2]
-        schedule = super_resolution(noise, max(scale, 1.0), choice.iterations)
+        tuned = schedule.enlarging(self.pipeline, noise, max(scale, 1.0))
         with self._watched(progress, prior=prior):
-            return super_resolve(task, prior, schedule, choice.name)
+            return super_resolve(task, prior, tuned, choice.name)
 
     def _with_physics(
         self, y: Tensor, physics: Physics, noise: float, progress: Progress | None
@@ -193,5 +133,6 @@ def build(pipeline: SuperResolution, prior: Denoiser) -> SuperResolutionRestorer
     """Reads the kernel, where there is one."""
     kernel = None
     if pipeline.kernel is not None:
-        kernel = kernels.read(Path(pipeline.kernel.file), pipeline.kernel.key)
+        with naming("kernel.file"):
+            kernel = kernels.read_as_given(Path(pipeline.kernel.file), pipeline.kernel.key)
     return SuperResolutionRestorer(pipeline, prior, kernel)

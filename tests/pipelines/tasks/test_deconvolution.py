@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 import torch
-from deepinv.physics import BlurFFT
 
 from pnp_priors import images, pipelines
 from pnp_priors.errors import InputError
+from pnp_priors.physics.blur import Blur
 from pnp_priors.pipelines import files, schedule
 from pnp_priors.pipelines.files import folder as shipped
 from pnp_priors.solvers import dpir, solver
@@ -46,11 +46,42 @@ def test_the_noise_is_estimated_once(blurred):
     np.testing.assert_array_equal(restorer(blurred), restorer(blurred, noise=level))
 
 
-def test_what_cannot_be_cut(blurred):
-    with pytest.raises(InputError, match="boundary is circular cannot be cut"):
-        load(tiles=160, boundary="circular")(blurred)
+def test_tiles_that_no_photo_can_be_cut_into_are_refused_before_any_is():
+    """When the pipeline is built: the priors' halos are known, photos are not."""
     with pytest.raises(InputError, match="tiles: 64: too small here; at least 101"):
-        load(tiles=64)(blurred)
+        load(tiles=64)
+    with pytest.raises(InputError, match="boundary is circular cannot be cut"):
+        load(tiles=160, boundary="circular")
+
+
+@pytest.mark.parametrize(("name", "halo"), [("pgd", 45), ("red", 41)])
+def test_tiles_of_solvers_with_a_strict_halo_equal_the_whole(name, halo, tmp_path):
+    """Seams included; not beside the borders, beyond which the photo is made up for each tile."""
+    photo = np.random.default_rng(0).random((1, 70, 150)).astype(np.float32)
+    np.save(tmp_path / "kernel.npy", np.float32([[0, 0, 0], [0.2, 0.5, 0.3], [0, 0, 0]]))
+    settings = {"kernel__file": str(tmp_path / "kernel.npy"), "solver__iterations": 2}
+    seen = []
+    whole = load(solver__name=name, **settings)(photo)
+    restorer = load(tiles=2 * halo + 18, solver__name=name, **settings)
+    cut = restorer(photo, progress=lambda *done: seen.append(done))
+    assert seen[-1][0] == seen[-1][1] >= 6, "three tiles or more, two iterations"
+    inside = (slice(None), slice(20, -20), slice(30, -30))
+    assert np.abs(whole - photo)[inside].max() > 0.05
+    np.testing.assert_allclose(cut[inside], whole[inside], atol=1e-5)
+
+
+def test_each_photo_of_a_batch_has_the_traces_of_its_own_tiles(blurred):
+    restorer = load(tiles=160, solver__iterations=2)
+    photos = [images.Image(np.ascontiguousarray(p[:1])) for p in (blurred, 0.5 * blurred[:, ::-1])]
+    together = restorer.restore_images(photos, [None, None])
+    for photo, (restored, used) in zip(photos, together, strict=True):
+        ((alone, own),) = restorer.restore_images([photo], [None])
+        np.testing.assert_allclose(restored.pixels, alone.pixels, atol=1e-5)
+        assert len(used.traces) == len(own.traces) == 2, "one for each tile"
+        for trace, expected in zip(used.traces, own.traces, strict=True):
+            np.testing.assert_allclose(trace.change, expected.change, rtol=1e-4)
+    first, second = (used.traces for _, used in together)
+    assert first[0].residual[0] != pytest.approx(second[0].residual[0], rel=0.01)
 
 
 def test_strength(blurred):
@@ -69,7 +100,7 @@ def test_the_tuned_schedule_is_used_where_there_is_one(blurred, name):
     tuned = preset("deconvolution", name, 0.02)
     assert restorer.iterations == len(tuned.schedule)
     y = torch.from_numpy(part.copy())[None]
-    blur = BlurFFT(img_size=(1, 48, 48), filter=restorer.kernel[None, None])
+    blur = Blur(img_size=(1, 48, 48), filter=restorer.kernel[None, None])
     with torch.no_grad():
         expected = solver("hqs", restorer.prior, tuned.schedule)(y, blur)[0].numpy()
     np.testing.assert_allclose(found.pixels, expected, atol=1e-5)

@@ -85,7 +85,9 @@ def test_what_is_refused(load, scene):
     with pytest.raises(InputError, match="3x3"):
         load()(scene[:1, :2])
     with pytest.raises(InputError, match="for gray images; demosaicing needs"):
-        load(prior__name="ffdnet-gray")(scene[:1])
+        load(prior__name="ffdnet-gray")
+    with pytest.raises(InputError, match="tiles: 16: too small here; at least"):
+        load(tiles=16)
     for settings in ({"pattern": "rgbg"}, {"noise.sigma": "auto"}, {"solver.name": "red"}):
         with pytest.raises(ConfigError, match=next(iter(settings))):
             pipelines.load("p.yaml", settings)

@@ -87,7 +87,7 @@ def test_a_map_of_noise_levels(load, scene, psnr):
     assert psnr(image.pixels[0], truth) > psnr(one, truth) + 1
     images.write(Path("map.tif"), images.Image(levels[None], "float32"))
     np.testing.assert_allclose(load(noise__map="map.tif")(y), image.pixels[0], atol=1e-6)
-    with pytest.raises(InputError, match=r"map\.npy: is 96x104, the photo 96x96"):
+    with pytest.raises(InputError, match=r"map\.npy: 104x96 pixels, the image has 96x96"):
         restorer(y[:, :96])
 
 

@@ -13,8 +13,11 @@ from pnp_priors.errors import ConfigError, InputError
 from pnp_priors.physics.bicubic import resize
 from pnp_priors.physics.decimation import Decimation, placed
 from pnp_priors.physics.resizing import BicubicReduction
+from pnp_priors.pipelines import files, schedule
 from pnp_priors.report.checks import check
+from pnp_priors.solvers.schedules import super_resolution
 from pnp_priors.solvers.super_resolution import LUMA, enlarge
+from pnp_priors.tuning.schema import parse
 
 
 @pytest.fixture
@@ -45,11 +48,43 @@ def test_the_shipped_pipeline_restores_its_example(psnr):
     truth = images.read(Path(example.truth)).pixels[:, 80:160, 88:184]
     result, used = restorer.restore_image(images.Image(given))
     assert result.pixels.shape == truth.shape
-    assert used.words == "48x40 to 96x80, noise level 0.00/255, as given"
+    assert used.words == (
+        f"48x40 to 96x80, no noise, as given; {schedule.words(restorer.pipeline)}"
+    )
     before = enlarge(torch.from_numpy(given), 2)
     inside = (slice(None), slice(4, -4), slice(4, -4))
     after = psnr(result.pixels[inside], truth[inside])
     assert after > psnr(before.numpy()[inside], truth[inside]) + 0.5
+
+
+def test_a_preset_goes_by_the_scale(load, small, monkeypatch, tmp_path):
+    """Its knots; the noise of the small photo is its own. Not with a kernel, nor when told not."""
+    knots = [
+        {"level": s, "noise": s / 255, "start": 0.1 * s, "end": 1 / s, "weight": 0.5}
+        | {"psnr": 30.0, "default_psnr": 29.0}
+        for s in (2, 4)
+    ]
+    origin = {"data": "d", "images": ["a"], "side": 9, "seed": 0, "evaluations": 1, "date": ""}
+    origin |= {"finished": True, "weights": "0", "version": "1", "command": "c"}
+    found = parse(
+        {"task": "super-resolution", "prior": "ffdnet-gray", "solver": "admm", "iterations": 5}
+        | {"knots": knots, "tuned": origin},
+        "here",
+    )
+    monkeypatch.setattr(schedule, "find", lambda task, prior, name: found)
+    given = {"task": "super-resolution", "solver": {"name": "admm"}}
+    (tmp_path / "q.yaml").write_text(yaml.safe_dump(given))
+    pipeline = files.read(tmp_path / "q.yaml")
+    assert schedule.words(pipeline) == "schedule tuned for ffdnet-gray"
+    for noise, scale in ((0.0, 2), (0.02, 4)):
+        expected = super_resolution(noise, scale, 5, 0.1 * scale, 1 / scale, 0.5)
+        made = schedule.enlarging(pipeline, noise, scale)
+        np.testing.assert_allclose(made.sigma, expected.sigma)
+        np.testing.assert_allclose(made.stepsize, expected.stepsize)
+    for change in ({"solver.schedule": "default"}, {"kernel.file": "k.npy"}):
+        pipeline = files.read(tmp_path / "q.yaml", change)
+        assert schedule.enlarging(pipeline, 0.0, 2) == super_resolution(0.0, 2, 16)
+        assert "default" in schedule.words(pipeline)
 
 
 def test_sizes_and_kinds(load, smoother, small):

@@ -1,0 +1,1 @@
+"""Modules that compute what the package computes, in operators that every target runs."""

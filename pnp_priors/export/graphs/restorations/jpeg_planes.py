@@ -1,0 +1,148 @@
+"""Planes of a JPEG file in the graph: :mod:`pnp_priors.physics.jpeg_planes`.
+
+Coefficients keep the places of their blocks: ``[rows, 8, columns, 8]``, vertical frequency second,
+horizontal last. Images are ``[1, 1, H, W]``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pnp_priors.export.graphs.restorations.builder import Graph, Value
+
+BLOCK = 8
+#: steps that bring the interpolation's inverse to 1e-14: each divides its error by 3
+_JACOBI_STEPS = 30
+
+
+def basis() -> np.ndarray:
+    """The orthonormal DCT-II of 8 values, ``[frequency, place]``."""
+    n = np.arange(BLOCK)
+    rows = np.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    rows[0] /= math.sqrt(2)
+    return rows
+
+
+class Plane:
+    """One plane of an image of some size.
+
+    :param height, width: of the image, int64, no axes.
+    :param factors: vertical and horizontal subsampling.
+    """
+
+    def __init__(
+        self, graph: Graph, height: Value, width: Value, factors: tuple[int, int] = (1, 1)
+    ) -> None:
+        self.graph, self.factors = graph, factors
+        self.size = (height, width)
+        sides = [BLOCK * factor for factor in factors]
+        self.blocks = [
+            (size + (side - 1)) / side for size, side in zip(self.size, sides, strict=True)
+        ]
+        #: of the canvas of whole blocks
+        self.whole = [count * side for count, side in zip(self.blocks, sides, strict=True)]
+        #: where the last row, and column, of blocks begins
+        self.last = [size - side for size, side in zip(self.whole, sides, strict=True)]
+        self.columns = graph.range(self.whole[1]).clip(high=width - 1)
+        self.rows = self._rows()
+
+    def _rows(self) -> Value:
+        """libjpeg repeats the last row after subsampling, not before."""
+        graph, (height, _), factor = self.graph, self.size, self.factors[0]
+        index = graph.range(self.whole[0])
+        whole = (height + (factor - 1)) / factor * factor
+        again = whole - factor + index % factor
+        return graph.where(index < whole, index, again).clip(high=height - 1)
+
+    def pad(self, image: Value) -> Value:
+        """The image on its canvas, border pixels repeated."""
+        return image.take(self.rows, 2).take(self.columns, 3)
+
+    def coefficients(self, canvas: Value) -> Value:
+        """Of whole blocks."""
+        if self.factors != (1, 1):
+            sides = list(self.factors)
+            canvas = self.graph.op("AveragePool", canvas, kernel_shape=sides, strides=sides)
+        return block_dct(canvas)
+
+    def canvas_of(self, coefficients: Value) -> Value:
+        """The canvas of these coefficients, each value repeated."""
+        graph, (v, h) = self.graph, self.factors
+        rows, columns = coefficients.size(0) * BLOCK, coefficients.size(2) * BLOCK
+        image = inverse_block_dct(coefficients)
+        if v > 1:
+            image = image.reshape([1, rows, 1, columns]).expand([1, rows, v, columns])
+        if h > 1:
+            image = image.reshape([1, rows * v, columns, 1]).expand([1, rows * v, columns, h])
+        return graph.op("Reshape", image, graph.sizes([1, 1, rows * v, columns * h]))
+
+    def decoded(self, coefficients: Value) -> Value:
+        """The plane that a decoder without interpolation shows, cut to the image."""
+        canvas = self.canvas_of(coefficients)
+        return canvas.slice(2, 0, self.size[0]).slice(3, 0, self.size[1])
+
+
+def block_dct(image: Value) -> Value:
+    """Of an image of whole blocks: ``[rows, 8, columns, 8]``."""
+    graph, rows, columns = image.graph, image.size(2), image.size(3)
+    matrix = graph.constant(basis(), image.dtype)
+    across = image.reshape([rows, columns / BLOCK, BLOCK]) @ matrix.transpose(1, 0)
+    down = matrix @ across.reshape([rows / BLOCK, BLOCK, columns])
+    return down.reshape([rows / BLOCK, BLOCK, columns / BLOCK, BLOCK])
+
+
+def inverse_block_dct(coefficients: Value) -> Value:
+    """``[1, 1, H, W]``."""
+    graph, rows, columns = coefficients.graph, coefficients.size(0), coefficients.size(2)
+    matrix = graph.constant(basis(), coefficients.dtype)
+    down = matrix.transpose(1, 0) @ coefficients.reshape([rows, BLOCK, columns * BLOCK])
+    across = down.reshape([rows * BLOCK, columns, BLOCK]) @ matrix
+    return across.reshape([1, 1, rows * BLOCK, columns * BLOCK])
+
+
+def without_interpolation(image: Value, factors: tuple[int, int]) -> Value:
+    """The values of a subsampled plane, of the interpolated ones that a decoder shows.
+
+    As :func:`pnp_priors.physics.jpeg_stored._without_interpolation` does: a tridiagonal system,
+    solved by Jacobi's iteration.
+    """
+    repeated = (image.size(3) <= 4) if factors[1] == 2 else None
+    for axis, factor in zip((2, 3), factors, strict=True):
+        if factor == 2:
+            image = _halved(image, axis, repeated)
+    return image
+
+
+def _halved(image: Value, axis: int, repeated: Value | None) -> Value:
+    graph, length = image.graph, image.size(axis)
+    count = (length + 1) / 2
+    places = 2 * graph.range(count)
+    odd = (length % 2).equals(1)
+    means = (image.take(places, axis) + image.take((places + 1).clip(high=length - 1), axis)) * 0.5
+    first = graph.range(count).equals(0)
+    final = graph.range(count).equals(count - 1)
+    alone = final & odd
+    kind = image.dtype
+
+    def pick(condition: Value, yes: float, no: Value | float) -> Value:
+        shape = [-1, 1] if axis == 2 else [-1]
+        return graph.where(condition, graph.constant(yes, kind), no).reshape(shape)
+
+    end = graph.op("Or", first, final)
+    diagonal = pick(alone, 6 / 8, graph.where(end, graph.constant(7 / 8, kind), 6 / 8))
+    before = pick(first, 0.0, graph.where(alone, graph.constant(2 / 8, kind), 1 / 8))
+    after = pick(final, 0.0, 1 / 8)
+    left = (graph.range(count) - 1).clip(low=0)
+    right = (graph.range(count) + 1).clip(high=count - 1)
+
+    def step(_: Value, found: Value) -> list[Value]:
+        rest = before * found.take(left, axis) + after * found.take(right, axis)
+        return [(means - rest) / diagonal]
+
+    (solved,) = graph.loop(_JACOBI_STEPS, [means], step)
+    plain = count.equals(1)
+    if repeated is not None:
+        plain = graph.op("Or", plain, repeated)
+    return graph.where(plain, means, solved)

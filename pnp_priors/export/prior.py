@@ -1,0 +1,122 @@
+"""Exports a released prior: its graph, its passport, and the reference beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+
+from pnp_priors import registry
+from pnp_priors.card import Card
+from pnp_priors.errors import InputError
+from pnp_priors.export.graphs.priors import PriorGraph, SigmaForm, graph_of
+from pnp_priors.export.graphs.restorations.builder import OPSET
+from pnp_priors.export.inputs import Size, in_torch, inputs_of
+from pnp_priors.export.writer import to_model, write
+from pnp_priors.priors.base import Prior
+from pnp_priors.runtime.passport import Passport, Precision
+from pnp_priors.runtime.reference import Case, write_reference
+
+#: largest difference to torch that a file may show, image in [0, 1]
+TOLERANCES: dict[Precision, float] = {"float32": 2e-6}
+#: sizes of the reference cases; channels are those of a gray prior
+REFERENCE_SIZES: tuple[Size, ...] = ((1, 1, 48, 40), (1, 1, 1, 1), (2, 3, 17, 23))
+
+
+def export_prior(
+    name: str | Path,
+    path: str | Path,
+    sigma: SigmaForm | None = None,
+    precision: Precision = "float32",
+    opset: int = OPSET,
+) -> Path:
+    """Export a prior as ``FILE.onnx``, with ``FILE.reference.safetensors`` beside it.
+
+    Inputs are ``x`` float32 ``[batch, channels, height, width]`` in [0, 1] (a gray prior takes any
+    number of channels, one by one) and, where it is not blind, ``sigma``, a standard deviation in
+    the same units; priors for JPEG take ``table`` ``[8, 8]``, steps on 0..255. The output
+    ``restored`` has the shape of ``x``. Any height and width from 1 up.
+
+    :param name: of a released prior, or the path of a card of one's own.
+    :param path: of the file, which must end in ``.onnx``.
+    :param sigma: ``level``, ``[batch]``, or ``map``, ``[batch, 1, height, width]``. By default a
+        level, or nothing where the prior is blind or estimates the noise.
+    :param precision: of weights and arithmetic; inputs and outputs stay float32.
+    :param opset: version of ONNX's operators; 18.
+    :returns: the path.
+    :raises UnknownNameError: no such prior; lists the nearest.
+    :raises InputError: another suffix, or a sigma, precision or opset that cannot be had.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise InputError(f"{path}: the name of an exported file ends in .onnx")
+    if precision not in TOLERANCES:
+        raise InputError(f"precision {precision!r} cannot be had; known: {', '.join(TOLERANCES)}")
+    if sigma not in (None, *get_args(SigmaForm)):
+        raise InputError(f"sigma is 'level' or 'map', got {sigma!r}")
+    if opset != OPSET:
+        raise InputError(f"graphs are written for opset {OPSET}, got {opset}")
+    card, prior = registry.describe(name), registry.load(name)
+    graph = graph_of(prior, sigma)
+    passport = prior_passport(card, prior, graph, precision, opset)
+    write(to_model(graph, passport), path)
+    exact = registry.load(name, dtype=torch.float64)
+    write_reference(path, reference_cases(exact, graph), passport.tolerance)
+    return path
+
+
+def prior_passport(
+    card: Card,
+    prior: Prior,
+    graph: PriorGraph,
+    precision: Precision = "float32",
+    opset: int = OPSET,
+) -> Passport:
+    """What a file of this prior says of itself."""
+    fingerprint = registry.fingerprint(card)
+    gray = card.channels == 1
+    lipschitz = card.assessment.lipschitz if card.assessment is not None else None
+    source = card if card.weights is not None else registry.describe(card.architecture["base"])
+    return Passport(
+        kind="prior",
+        name=card.name,
+        prior=card.name,
+        title=card.title,
+        task=card.tasks[0],
+        prior_version=fingerprint[:12],
+        package_version=registry.version(),
+        channels="any" if gray else "3",
+        channel_order="any" if gray else "RGB",
+        sigma_range=None if graph.form is None else card.sigma_range,
+        sigma_outside="" if graph.form is None else card.outside_range,
+        receptive_field=card.receptive_field or "whole image",
+        halo=None if card.receptive_field is None else prior.halo,
+        size_multiple=prior.size_multiple,
+        licence=card.licence,
+        training_data=[] if source.training is None else source.training.data,
+        weights_sha256=fingerprint,
+        psnr={_measured_on(result.task, result.dataset): result.psnr for result in card.results},
+        tolerance=TOLERANCES[precision],
+        opset=opset,
+        precision=precision,
+        lipschitz_lower_bound=None if lipschitz is None else lipschitz.denoiser,
+    )
+
+
+def _measured_on(task: str, dataset: str) -> str:
+    return dataset if task == "denoising" else f"{dataset} ({task})"
+
+
+def reference_cases(exact: Prior, graph: PriorGraph) -> list[Case]:
+    """Inputs drawn by formulas, and what torch makes of them.
+
+    :param exact: the prior in float64: torch's own float32 may be as far from it as the tolerance.
+    """
+    cases = []
+    for number, (batch, channels, height, width) in enumerate(REFERENCE_SIZES):
+        size = (batch, channels if exact.channels == 1 else exact.channels, height, width)
+        inputs = inputs_of(graph, size, seed=number, level=sum(graph.sigma_range) / 2)
+        cases.append(Case(inputs, in_torch(exact, inputs).astype(np.float32)))
+    return cases

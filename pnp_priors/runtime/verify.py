@@ -1,0 +1,170 @@
+"""Checks an exported file: against torch where that is installed, else against its reference."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from pnp_priors.errors import InputError
+from pnp_priors.extras import installed
+from pnp_priors.runtime.reference import RESTORED, read_reference
+from pnp_priors.runtime.session import Session, open_session
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Inputs of a graph, and what torch makes of them.
+
+    :param label: what this is, in a few words.
+    :param exact: what the graph's output is compared with.
+    :param as_used: what is timed: the same as people run it.
+    :param clean: the image without what is to be removed, for PSNR.
+    :param stretch: how many times the tolerance is allowed.
+    """
+
+    label: str
+    inputs: dict[str, np.ndarray]
+    exact: Callable[[], np.ndarray]
+    as_used: Callable[[], object] | None = None
+    clean: np.ndarray | None = None
+    stretch: float = 1.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One problem's result. Differences are in image units, PSNR in dB, times in seconds."""
+
+    label: str
+    difference: float
+    allowed: float
+    psnr: float | None
+    seconds: float
+    torch_seconds: float | None
+
+    @property
+    def passed(self) -> bool:
+        # Written so that NaN does not pass.
+        return self.difference <= self.allowed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All results of a file.
+
+    :param against: what it was compared with: ``torch`` or ``the stored reference``.
+    """
+
+    against: str
+    rows: list[Row]
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    @property
+    def worst(self) -> Row:
+        """The row that is nearest to its limit, or farthest beyond it."""
+        return max(
+            self.rows, key=lambda row: np.nan_to_num(row.difference / row.allowed, nan=np.inf)
+        )
+
+    def __str__(self) -> str:
+        lines = [f"  {'':<34}{'difference':>11}{'PSNR, dB':>11}{'ONNX, ms':>10}{'torch, ms':>11}"]
+        for row in self.rows:
+            psnr = "" if row.psnr is None else f"{row.psnr:+.4f}"
+            torch = "" if row.torch_seconds is None else f"{1e3 * row.torch_seconds:.1f}"
+            mark = "" if row.passed else f"  more than {row.allowed:.1e}"
+            lines.append(
+                f"  {row.label:<34}{row.difference:>11.1e}{psnr:>11}{1e3 * row.seconds:>10.1f}"
+                f"{torch:>11}{mark}"
+            )
+        worst = self.worst
+        lines.append(
+            f"largest difference to {self.against}: {worst.difference:.1e} "
+            f"(allowed {worst.allowed:.0e})"
+        )
+        return "\n".join(lines)
+
+
+#: by the kind in a passport, what gives a file's problems, with torch; files of other kinds are
+#: compared with their reference
+PROBLEMS = {"prior": "pnp_priors.export.problems:of_prior"}
+
+
+def verify(path: str | Path, reference: bool = False, threads: int | None = None) -> Verdict:
+    """Run a file and compare.
+
+    :param reference: compare with the reference beside it although torch is installed.
+    :param threads: of the CPU.
+    :raises MissingFileError: no such file, or no reference beside it.
+    :raises InputError: not an exported file, a damaged one, or one of other weights than the
+        installed prior's; one line.
+    """
+    session = open_session(path, threads=threads)
+    if reference or session.passport.kind not in PROBLEMS or not installed("torch", "deepinv"):
+        return against_reference(session)
+    return against_torch(session)
+
+
+def against_reference(session: Session) -> Verdict:
+    """Compare with the inputs and outputs stored beside a file."""
+    stored = read_reference(session.path)
+    rows = []
+    for number, case in enumerate(stored.cases):
+        label = f"case {number}, {_sizes(case.restored)}"
+        problem = Problem(label, case.inputs, lambda case=case: case.restored)  # type: ignore[misc]
+        rows.append(_measured(session, problem, stored.tolerance))
+    return Verdict("the stored reference", rows, stored.tolerance)
+
+
+def against_torch(session: Session) -> Verdict:
+    """Compare with the prior or restoration that the passport names, in torch."""
+    module, _, name = PROBLEMS[session.passport.kind].partition(":")
+    problems = getattr(importlib.import_module(module), name)(session)
+    tolerance = session.passport.tolerance
+    return Verdict("torch", [_measured(session, one, tolerance) for one in problems], tolerance)
+
+
+def _measured(session: Session, problem: Problem, tolerance: float) -> Row:
+    found, seconds = _timed(lambda: session(problem.inputs, outside=True))
+    exact = problem.exact()
+    if found.shape != exact.shape:
+        raise InputError(
+            f"{session.path.name}: {RESTORED} is {list(found.shape)}, should be {list(exact.shape)}"
+        )
+    psnr = None
+    if problem.clean is not None:
+        psnr = _psnr(found, problem.clean) - _psnr(exact, problem.clean)
+    return Row(
+        label=problem.label,
+        difference=float(np.abs(found.astype(np.float64) - exact).max()),
+        allowed=tolerance * problem.stretch,
+        psnr=psnr,
+        seconds=seconds,
+        torch_seconds=None if problem.as_used is None else _timed(problem.as_used)[1],
+    )
+
+
+def _timed(run: Callable[[], Result]) -> tuple[Result, float]:
+    """The second of two runs: the first one allocates."""
+    run()
+    began = time.perf_counter()
+    return run(), time.perf_counter() - began
+
+
+def _psnr(restored: np.ndarray, clean: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(restored.astype(np.float64) - clean).mean() + 1e-20))
+
+
+def _sizes(image: np.ndarray) -> str:
+    return "×".join(map(str, image.shape))
