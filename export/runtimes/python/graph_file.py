@@ -1,0 +1,266 @@
+"""What every Python consumer of an exported file needs; numpy, and Pillow for pictures.
+
+The file explains itself: its passport says what goes in, and reference cases lie beside it.
+`main` is the whole command line around an engine, which is a class with
+
+    Engine(path)            opens the graph; any exception means that it cannot be opened
+    engine.inputs           {name: number of dimensions} of the graph's inputs
+    engine.run(feeds)       {name: array} -> the array `restored`
+    engine.name             what ran, for the report
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+class RefusedError(Exception):
+    """Something that cannot be used; the one line says what and what is allowed."""
+
+
+def metadata(data):
+    """The string properties of a serialised ONNX ModelProto: field 14, entries of key and value.
+
+    Only the outermost fields are walked, so the graph is skipped in one step.
+    """
+
+    def varint(at, end):
+        value = shift = 0
+        while at < end and shift < 64:
+            byte = data[at]
+            value |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80:
+                return value, at
+        raise RefusedError("not an ONNX file, or cut off")
+
+    def fields(at, end):
+        while at < end:
+            tag, at = varint(at, end)
+            number, wire = tag >> 3, tag & 7
+            if wire == 0:
+                _, after = varint(at, end)
+            elif wire == 2:
+                size, at = varint(at, end)
+                after = at + size
+            elif wire in (1, 5):
+                after = at + (8 if wire == 1 else 4)
+            else:
+                raise RefusedError("not an ONNX file, or cut off")
+            if number == 0 or after > end:
+                raise RefusedError("not an ONNX file, or cut off")
+            yield number, wire, at, after
+            at = after
+
+    found = {}
+    for number, wire, start, end in fields(0, len(data)):
+        if (number, wire) == (14, 2):
+            entry = {n: data[a:b].decode() for n, w, a, b in fields(start, end) if w == 2}
+            found[entry.get(1, "")] = entry.get(2, "")
+    return found
+
+
+def read_passport(data):
+    try:
+        passport = metadata(data)
+    except UnicodeDecodeError:
+        raise RefusedError("not an ONNX file, or cut off") from None
+    if passport.get("passport") != "1":
+        raise RefusedError(
+            "no passport in this file (metadata property passport=1); export it anew"
+        )
+    for key in ("channels", "sigma_range", "tolerance"):
+        if key not in passport:
+            raise RefusedError(f"passport without {key}")
+    return passport
+
+
+def read_safetensors(path):
+    """Tensors and metadata of a .safetensors file: 8 bytes of header size, JSON, then raw data."""
+    kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U8": np.uint8}
+    try:
+        data = path.read_bytes()
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])
+        extra = header.pop("__metadata__", {})
+        tensors = {}
+        for name, about in header.items():
+            start, end = (8 + size + offset for offset in about["data_offsets"])
+            array = np.frombuffer(
+                data[start:end], np.dtype(kinds[about["dtype"]]).newbyteorder("<")
+            )
+            tensors[name] = array.reshape(about["shape"]).astype(kinds[about["dtype"]])
+    except FileNotFoundError:
+        raise RefusedError(f"{path}: no such file") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RefusedError(f"{path}: not a safetensors file, or cut off ({error})") from None
+    return tensors, extra
+
+
+def check_feeds(feeds, inputs, passport):
+    """Refuse what the graph was not made for, before it runs.
+
+    :param inputs: number of dimensions by input name.
+    """
+    if feeds.keys() != inputs.keys():
+        raise RefusedError(f"inputs {sorted(feeds)}; the graph takes {sorted(inputs)}")
+    for name, value in feeds.items():
+        if value.ndim != inputs[name] or 0 in value.shape:
+            raise RefusedError(
+                f"{name} is of shape {value.shape}; {inputs[name]} dimensions are needed"
+            )
+        if not np.isfinite(value).all():
+            raise RefusedError(f"{name} holds NaN or infinity")
+    channels = feeds["x"].shape[1]
+    if passport["channels"] not in ("any", str(channels)):
+        raise RefusedError(f"x has {channels} channels; this file takes {passport['channels']}")
+
+
+def check_sigma(sigma, passport):
+    """Refuse a noise level (in [0, 1] units) that the file was not trained for."""
+    if not np.isfinite(sigma):
+        raise RefusedError("sigma nan or infinite")
+    if not passport["sigma_range"]:
+        return
+    low, high = json.loads(passport["sigma_range"])
+    if not low - 1e-6 <= sigma <= high + 1e-6:  # slack for ends rounded to float32
+        raise RefusedError(
+            f"sigma {255 * sigma:g} of 255 is outside this file's range, "
+            f"{255 * low:g} to {255 * high:g}"
+        )
+
+
+def run(engine, feeds, passport):
+    check_feeds(feeds, engine.inputs, passport)
+    try:
+        restored = engine.run(feeds)
+    except Exception as error:
+        raise RefusedError(f"{engine.name}: {first_line(error)}") from error
+    if not np.isfinite(restored).all():
+        raise RefusedError("the result holds NaN or infinity")
+    return restored
+
+
+def compare(engine, model, data, passport):
+    """Largest difference to the outputs stored beside the file."""
+    path = model.with_suffix(".reference.safetensors")
+    tensors, extra = read_safetensors(path)
+    if extra.get("model_sha256", "") not in ("", hashlib.sha256(data).hexdigest()):
+        raise RefusedError(f"{path}: belongs to another file than {model}")
+    largest = 0.0
+    cases = sorted({name.split("/")[0] for name in tensors})
+    if not cases:
+        raise RefusedError(f"{path}: holds no case")
+    for case in cases:
+        values = {n.split("/", 1)[1]: t for n, t in tensors.items() if n.startswith(case + "/")}
+        if "restored" not in values:
+            raise RefusedError(f"{path}: case {case} has no output")
+        stored = values.pop("restored")
+        restored = run(engine, values, passport)
+        if restored.shape != stored.shape:
+            raise RefusedError(f"case {case}: shape {restored.shape}, stored {stored.shape}")
+        largest = max(largest, float(np.abs(restored - stored).max()))
+    return largest
+
+
+def read_picture(path, channels):
+    """``[1, C, H, W]`` in [0, 1] of an 8-bit picture; its opacity is dropped."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            gray = channels == "1" or (channels != "3" and picture.mode in ("1", "L", "LA"))
+            pixels = np.asarray(picture.convert("L" if gray else "RGB"))
+    except OSError as error:
+        raise RefusedError(f"{path}: {first_line(error)}") from None
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+def write_picture(path, image):
+    from PIL import Image
+
+    pixels = np.round(255 * np.clip(image[0], 0, 1)).astype(np.uint8)
+    pixels = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    try:
+        Image.fromarray(pixels).save(path)
+    except (OSError, ValueError) as error:
+        raise RefusedError(f"{path}: {first_line(error)}") from None
+
+
+def extra_input(setting, inputs):
+    """``NAME=FILE`` (rows of numbers) or ``NAME=NUMBER`` for inputs besides picture and noise."""
+    name, _, value = setting.partition("=")
+    if name not in inputs:
+        raise RefusedError(f"--with {setting}: the graph takes {sorted(inputs)}")
+    try:
+        if inputs[name] == 0:
+            return name, np.array(int(value), np.int64)
+        rows = np.loadtxt(value, np.float32, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise RefusedError(f"--with {setting}: {first_line(error)}") from None
+    return name, rows.reshape(-1, 8, 8) if inputs[name] == 3 else rows
+
+
+def restore(engine, arguments, passport):
+    # a JPEG file's luminance table is for its luminance
+    channels = "1" if "table" in engine.inputs else passport["channels"]
+    x = read_picture(arguments.input, channels)
+    feeds = {"x": x, **dict(extra_input(each, engine.inputs) for each in arguments.extra)}
+    level = next((name for name in ("sigma", "noise") if name in engine.inputs), None)
+    if level:
+        if arguments.sigma is None:
+            raise RefusedError("this file needs a noise level: --sigma, in units of 0..255")
+        check_sigma(arguments.sigma / 255, passport)
+        feeds[level] = np.full(1, arguments.sigma / 255, np.float32)
+        if engine.inputs[level] == 4:
+            feeds[level] = np.broadcast_to(feeds[level], (1, 1, *x.shape[2:])).copy()
+    elif arguments.sigma is not None:
+        raise RefusedError("this file is blind: it takes no --sigma")
+    begin = time.perf_counter()
+    restored = run(engine, feeds, passport)
+    took = time.perf_counter() - begin
+    write_picture(arguments.output, restored)
+    height, width = restored.shape[2:]
+    print(f"{arguments.output}: {width} x {height} in {took:.2f} s by {engine.name}")
+
+
+def main(engine_class):
+    parser = argparse.ArgumentParser(description="Restores a picture with an exported file.")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("input", nargs="?", type=Path, help="picture to restore")
+    parser.add_argument("output", nargs="?", type=Path, help="where to write it")
+    parser.add_argument("--check", action="store_true", help="compare with the stored reference")
+    parser.add_argument("--sigma", type=float, help="noise level in units of 0..255")
+    parser.add_argument("--with", dest="extra", action="append", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    if not arguments.check and arguments.output is None:
+        parser.error("either --check, or a picture to read and one to write")
+    try:
+        data = arguments.model.read_bytes()
+        passport = read_passport(data)
+        try:
+            engine = engine_class(arguments.model)
+        except Exception as error:
+            raise RefusedError(f"cannot be opened: {first_line(error)}") from error
+        if arguments.check:
+            largest, allowed = (
+                compare(engine, arguments.model, data, passport),
+                passport["tolerance"],
+            )
+            print(f"largest difference to the stored reference: {largest:.1e} (allowed {allowed})")
+            return 0 if largest <= float(allowed) else 1
+        restore(engine, arguments, passport)
+    except (RefusedError, OSError) as error:
+        print(f"error: {arguments.model}: {first_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def first_line(error):
+    return " ".join(str(error).split())[:300]
