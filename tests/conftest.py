@@ -77,7 +77,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
 
     def export(name: str, overrides: dict[str, Any] | None = None, **options: Any) -> Path:
-        from pnp_priors.export import export as export_prior
+        from pnp_priors.export.prior import export_prior
         from pnp_priors.export.restorations import export_pipeline
 
         said = [str(value) for value in [*(overrides or {}).values(), *options.values()]]

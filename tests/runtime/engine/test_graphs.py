@@ -72,11 +72,11 @@ def test_another_graph_of_that_name_is_not_overwritten(tmp_path, write_toy):
 def test_a_missing_graph_is_exported_once(tmp_path, exported, monkeypatch):
     import pnp_priors.export
 
-    calls = []
+    file, calls = exported("ffdnet-gray", sigma="level"), []
 
     def export(name, path, sigma):
         calls.append((name, sigma))
-        shutil.copy(exported(name, sigma=sigma), path)
+        shutil.copy(file, path)
 
     monkeypatch.setattr(pnp_priors.export, "export", export)
     said = []

@@ -17,8 +17,8 @@ import numpy as np
 from pnp_priors.export.graphs.layers import convolve, convolve_transposed
 from pnp_priors.export.graphs.restorations.builder import Value
 
-#: strips of an image, whatever its size; measured at 256×256 and 512×512, of 1 to 16
-STRIPS = 12
+#: strips of an image, whatever its size; measured at 256×256 to 1024×1024, of 1 to 16
+STRIPS = 16
 #: fewest rows of a strip: more than a filter reaches, so that only neighbours overlap
 FEWEST_ROWS = 16
 

@@ -11,7 +11,6 @@ from pnp_priors.export.graphs.restorations.builder import Graph, Value
 from pnp_priors.priors.base import Prior
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
 
-
 #: batch, height and width of a graph's images
 Size = tuple[Value, Value, Value]
 
