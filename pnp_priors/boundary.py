@@ -27,13 +27,11 @@ MODES = ("circular", "extend", "taper")
 #: weight of the squared gradient in the auxiliary image of ``extend``; 0.001 to 0.01 differ by less
 #: than 0.1 dB, and the upper end is the safer one for noisier photos
 _SMOOTHNESS = 0.01
-#: after more steps, float32's rounding begins to grow in what ``extend`` finds
 _TAPER_STEPS, _EXTEND_STEPS = 50, 20
 #: of the weights of the means that ``extend`` begins with: (L + nearness)^-steepness of the
 #: Laplacian's eigenvalues L. On two training photos with two kernels and ffdnet-gray it reaches
 #: 26.39 dB (26.17 in the outer 15 pixels); from the result of ``taper``, in twice the time, 26.41
-#: (26.20); from zeros 26.15 (25.73). Also, taper's system is so badly conditioned that float32 has
-#: two or three digits of its result, and libraries round differently.
+#: (26.20); from zeros 26.15 (25.73).
 _NEARNESS, _STEEPNESS = 0.1, 1.5
 
 
@@ -87,17 +85,20 @@ def extend(y: Tensor, kernel: Tensor, mode: str = "extend") -> Canvas:
     columns = _canvas_size(width, kernel.shape[1])
     top, left = (rows - height) // 2, (columns - width) // 2
 
-    frame = torch.zeros(rows, columns, dtype=y.dtype, device=y.device)
+    # In float32, rounding moves what is found by up to 0.001; Apple's GPUs have nothing better.
+    exact = y if y.device.type == "mps" else y.double()
+    kernel = kernel.to(exact)
+    frame = exact.new_zeros(rows, columns)
     frame[top : top + height, left : left + width] = 1
-    middle = y.mean(dim=(-2, -1), keepdim=True)
+    middle = exact.mean(dim=(-2, -1), keepdim=True)
     # Around its mean, so that the canvas is 0 where nothing is known yet.
-    placed = torch.zeros(*y.shape[:2], rows, columns, dtype=y.dtype, device=y.device)
-    placed[..., top : top + height, left : left + width] = y - middle
+    placed = exact.new_zeros(*y.shape[:2], rows, columns)
+    placed[..., top : top + height, left : left + width] = exact - middle
     if mode == "extend":
-        filled = _blur_of_an_explanation(placed, _means(placed, frame), frame, kernel.to(y))
+        filled = _blur_of_an_explanation(placed, _means(placed, frame), frame, kernel)
     else:
         filled = _smoothest(placed, frame)
-    canvas = filled + middle
+    canvas = (filled + middle).to(y)
     canvas[..., top : top + height, left : left + width] = y
     return Canvas(canvas, top, left, height, width)
 
@@ -113,9 +114,11 @@ def _canvas_size(size: int, kernel: int) -> int:
 def _laplacian_spectrum(like: Tensor) -> Tensor:
     """Eigenvalues of minus the periodic 5-point Laplacian: ``[rows, columns // 2 + 1]``."""
     rows, columns = like.shape[-2:]
-    down = 2 - 2 * torch.cos(2 * math.pi * torch.fft.fftfreq(rows, device=like.device))
-    right = 2 - 2 * torch.cos(2 * math.pi * torch.fft.rfftfreq(columns, device=like.device))
-    return (down[:, None] + right[None]).to(like.dtype)
+    kind = {"dtype": like.dtype, "device": like.device}
+    # 4 sin² of half the angle: 2 - 2 cos has no digits left where frequencies are low.
+    down = 4 * torch.sin(math.pi * torch.fft.fftfreq(rows, **kind)) ** 2
+    right = 4 * torch.sin(math.pi * torch.fft.rfftfreq(columns, **kind)) ** 2
+    return down[:, None] + right
 
 
 def _means(placed: Tensor, frame: Tensor) -> Tensor:

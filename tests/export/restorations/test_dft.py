@@ -66,16 +66,31 @@ def test_inner_products_of_spectra(compute, size):
     assert found.ravel() == pytest.approx((a * b).sum() * a.size, abs=1e-3)
 
 
-def test_turns_are_exact_without_cos_and_sin(compute):
+@pytest.mark.parametrize("size", [(13, 17), (60, 54)])
+def test_in_float64(compute, size):
+    x = image(size).astype(np.float64)
+
+    def smooth(v):
+        fourier = Fourier(v.graph, v.size(1), v.size(2), np.float64)
+        return fourier.inverse(fourier.forward(v) / (fourier.laplacian() + 0.1))
+
+    down, right = (4 * np.sin(np.pi * np.fft.fftfreq(n)) ** 2 for n in size)
+    spectrum = np.fft.fft2(x) / (down[:, None] + right + 0.1)
+    assert np.abs(compute(smooth, x) - np.fft.ifft2(spectrum).real).max() < 1e-13
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(np.float32, 1.2e-7), (np.float64, 2e-15)])
+def test_turns_are_exact_without_cos_and_sin(compute, dtype, error):
     for period in (1, 2, 3, 8, 97, 1024, 6561):
         index = np.arange(3 * period, dtype=np.int64)
         both = compute(
             lambda v, n: v.graph.concat(
-                [part.reshape([1, -1]) for part in dft.turn(v.graph, v, n.reshape([]))], axis=0
+                [part.reshape([1, -1]) for part in dft.turn(v.graph, v, n.reshape([]), dtype)],
+                axis=0,
             ),
             index,
             np.array([period], np.int64),
             axes=2,
         )
         angle = 2 * np.pi * (index % period) / period
-        assert np.abs(both - np.stack([np.cos(angle), np.sin(angle)])).max() < 1.2e-7
+        assert np.abs(both - np.stack([np.cos(angle), np.sin(angle)])).max() < error

@@ -1,8 +1,9 @@
 r"""The surroundings of a blurred photo, made up in the graph as :mod:`pnp_priors.boundary` does.
 
-The same conjugate gradients with fewer transforms: the squared Laplacian is a stencil; and the
-search for a sharp image that explains the photo is done on its spectrum, its phases turned by those
-of the kernel, which leaves all multipliers real and one pair of transforms per step.
+The same conjugate gradients in float64, with fewer transforms: the squared Laplacian is computed
+from neighbours; and the search for a sharp image that explains the photo is done on its spectrum,
+its phases turned by those of the kernel, which leaves all multipliers real and one pair of
+transforms per step.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from pnp_priors.boundary import (
 from pnp_priors.export.graphs.restorations.builder import Graph, Value
 from pnp_priors.export.graphs.restorations.dft import Fourier, power
 
-_TINY = float(np.finfo(np.float32).tiny)
 #: longest side of a canvas, over two
 _LONGEST = 1 << 17
 
@@ -43,6 +43,14 @@ class Canvas:
         """The photo's part of ``[…, H', W']`` with 4 axes."""
         x = x.slice(2, self.top, self.top + self.height)
         return x.slice(3, self.left, self.left + self.width)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the surroundings are computed with, in float64."""
+
+    fourier: Fourier
+    transfer: Value
 
 
 def checked_kernel(kernel: Value) -> Value:
@@ -90,7 +98,7 @@ def transfer(fourier: Fourier, kernel: Value) -> Value:
         gap[axis] = length - size
         padded = graph.pad(x, [0, 0], gap)
         x = graph.concat([padded.slice(axis, half), padded.slice(axis, 0, half)], axis=axis)
-    return fourier.forward(x.reshape([1, fourier.height, fourier.width]))
+    return fourier.forward(x.cast(fourier.dtype).reshape([1, fourier.height, fourier.width]))
 
 
 def canvas_size(size: Value, kernel: Value) -> Value:
@@ -115,25 +123,27 @@ def _extended(y: Value, kernel: Value, surroundings: Callable[..., Value]) -> Ca
     top, left = (rows - height) / 2, (columns - width) / 2
     begin: list[Value | int] = [0, top, left]
     end: list[Value | int] = [0, rows - height - top, columns - width - left]
-    fourier = Fourier(graph, rows, columns)
-    middle = y.mean(1, 2)
-    placed = graph.pad(y - middle, begin, end)
-    inside = graph.constant(1, np.float32).expand([1, height, width])
+    exact = Fourier(graph, rows, columns, np.float64)
+    given = y.cast(np.float64)
+    middle = given.mean(1, 2)
+    placed = graph.pad(given - middle, begin, end)
+    inside = graph.constant(1, np.float64).expand([1, height, width])
     frame = graph.pad(inside, begin, end)
-    canvas = Canvas(y, fourier, transfer(fourier, kernel), top, left, height, width)
-    filled = surroundings(placed, frame, canvas)
+    filled = surroundings(placed, frame, Around(exact, transfer(exact, kernel)))
     whole = graph.where(frame > 0.0, placed, filled) + middle
-    return Canvas(whole, fourier, canvas.transfer, top, left, height, width)
+    fourier = Fourier(graph, rows, columns)
+    made = whole.cast(np.float32)
+    return Canvas(made, fourier, transfer(fourier, kernel), top, left, height, width)
 
 
-def _smoothest(placed: Value, frame: Value, canvas: Canvas) -> Value:
+def _smoothest(placed: Value, frame: Value, around: Around) -> Value:
     """Continue what lies inside the frame with the least squared Laplacian."""
-    outside, fourier = 1.0 - frame, canvas.fourier
-    laplacian = fourier.laplacian()
-    inverse = 1.0 / (laplacian * laplacian + 1e-3)
+    outside, fourier = 1.0 - frame, around.fourier
+    eigenvalues = fourier.laplacian()
+    inverse = 1.0 / (eigenvalues * eigenvalues + 1e-3)
 
     def roughness(x: Value) -> Value:
-        return outside * _squared_laplacian(x)
+        return outside * _laplacian(_laplacian(x))
 
     def precondition(r: Value) -> Value:
         return outside * fourier.inverse(inverse * fourier.forward(r))
@@ -149,19 +159,15 @@ def _smoothest(placed: Value, frame: Value, canvas: Canvas) -> Value:
     )
 
 
-def _squared_laplacian(x: Value) -> Value:
+def _laplacian(x: Value) -> Value:
     """Of periodic images ``[n, H, W]``."""
-    graph = x.graph
-    for side in (1, 2):
-        x = graph.concat([x.slice(side, -2), x, x.slice(side, 0, 2)], axis=side)
-    cross = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
-    stencil = np.zeros((5, 5))
-    for down, right in np.argwhere(cross):
-        stencil[down : down + 3, right : right + 3] += cross[down, right] * cross
-    weights = graph.constant(stencil[None, None], np.float32)
-    axis = graph.constant([1], np.int64)
-    image = graph.op("Unsqueeze", x, axis)
-    return graph.op("Squeeze", graph.op("Conv", image, weights), axis)
+    total = x * -4.0
+    for axis in (1, 2):
+        first, rest = x.slice(axis, 0, 1), x.slice(axis, 1)
+        last, before = x.slice(axis, -1), x.slice(axis, 0, -1)
+        total = total + x.graph.concat([rest, first], axis=axis)
+        total = total + x.graph.concat([last, before], axis=axis)
+    return total
 
 
 def _means(placed: Value, frame: Value, fourier: Fourier) -> Value:
@@ -172,11 +178,11 @@ def _means(placed: Value, frame: Value, fourier: Fourier) -> Value:
     return graph.where(frame > 0.0, placed, total / count.clip(low=1e-3))
 
 
-def _blur_of_an_explanation(placed: Value, frame: Value, canvas: Canvas) -> Value:
+def _blur_of_an_explanation(placed: Value, frame: Value, around: Around) -> Value:
     """The circular blur of a smooth sharp image that explains what lies inside the frame."""
-    graph, fourier = placed.graph, canvas.fourier
+    graph, fourier = placed.graph, around.fourier
     filled = _means(placed, frame, fourier)
-    squared = power(canvas.transfer)
+    squared = power(around.transfer)
     gain = graph.op("Sqrt", squared)
     penalty = _SMOOTHNESS * fourier.laplacian()
     inverse = 1.0 / (squared + penalty).clip(low=1e-6)
@@ -211,17 +217,18 @@ def conjugate_gradients(
     :param rank: how many axes they have.
     """
     graph: Graph = start.graph
+    tiny = float(np.finfo(start.dtype).tiny)
     residual = right_side - operator(start)
     direction = precondition(residual)
     product = dot(residual, direction)
 
     def step(_: Value, x: Value, residual: Value, direction: Value, product: Value) -> list[Value]:
         image = operator(direction)
-        length = product / dot(direction, image).clip(low=_TINY)
+        length = product / dot(direction, image).clip(low=tiny)
         residual = residual - length * image
         preconditioned = precondition(residual)
         following = dot(residual, preconditioned)
-        ahead = preconditioned + following / product.clip(low=_TINY) * direction
+        ahead = preconditioned + following / product.clip(low=tiny) * direction
         return [x + length * direction, residual, ahead, following]
 
     ranks = [rank] * 4

@@ -15,6 +15,8 @@ and hold the rows :math:`k_1 \le N_1/2` alone, because the image is real.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +26,12 @@ from pnp_priors.export.graphs.restorations.builder import Graph, Value
 _LARGEST_FACTOR = 256
 
 
-def turn(graph: Graph, index: Value, period: Value) -> tuple[Value, Value]:
-    r"""Cosine and sine of :math:`2\pi` index/period, float32 to 1e-7, without ``Cos`` and ``Sin``.
+#: terms of the series of cosine and sine that are exact up to an eighth of a turn
+_TERMS = {np.dtype(np.float32): 5, np.dtype(np.float64): 9}
+
+
+def turn(graph: Graph, index: Value, period: Value, dtype: Any = np.float32) -> tuple[Value, Value]:
+    r"""Cosine and sine of :math:`2\pi` index/period, to all digits, without ``Cos`` and ``Sin``.
 
     Those are inexact for large arguments on some runtimes. The index is reduced as an integer to an
     eighth of a turn, for which short series suffice.
@@ -38,22 +44,23 @@ def turn(graph: Graph, index: Value, period: Value) -> tuple[Value, Value]:
     rest = quarters - quarter * period
     mirrored = (rest * 2) > period
     near = graph.where(mirrored, period - rest, rest)
-    x = near.cast(np.float32) * (math.pi / 2) / period.cast(np.float32)
+    x = near.cast(dtype) * (math.pi / 2) / period.cast(dtype)
+    terms = range(_TERMS[np.dtype(dtype)])
     square = x * x
-    sine = x * _series(square, (1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880))
-    cosine = _series(square, (1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320))
+    sine = x * _series(square, [(-1) ** k / math.factorial(2 * k + 1) for k in terms])
+    cosine = _series(square, [(-1) ** k / math.factorial(2 * k) for k in terms])
     odd = (quarter % 2).equals(1)
     swapped = graph.op("Not", mirrored.equals(odd))
     second, third = quarter.equals(1), quarter.equals(2)
-    cosine_sign = graph.where(graph.op("Or", second, third), graph.constant(-1, np.float32), 1.0)
-    sine_sign = graph.where(quarter >= 2, graph.constant(-1, np.float32), 1.0)
+    cosine_sign = graph.where(graph.op("Or", second, third), graph.constant(-1, dtype), 1.0)
+    sine_sign = graph.where(quarter >= 2, graph.constant(-1, dtype), 1.0)
     return (
         graph.where(swapped, sine, cosine) * cosine_sign,
         graph.where(swapped, cosine, sine) * sine_sign,
     )
 
 
-def _series(x: Value, coefficients: tuple[float, ...]) -> Value:
+def _series(x: Value, coefficients: Sequence[float]) -> Value:
     found = x * coefficients[-1] + coefficients[-2]
     for coefficient in coefficients[-3::-1]:
         found = found * x + coefficient
@@ -79,10 +86,11 @@ class Side:
         """Of ``[k1, k2]``."""
         return k1.reshape([-1, 1]) + self.outer * self.n2
 
-    def laplacian(self, k1: Value) -> Value:
+    def laplacian(self, k1: Value, dtype: Any) -> Value:
         """Eigenvalues of minus the periodic second difference, ``[k1, k2]``."""
-        cosine, _ = turn(self.graph, self.frequencies(k1), self.length)
-        return 2.0 - 2.0 * cosine
+        # 4 sin² of half the angle: 2 - 2 cos has no digits left where frequencies are low.
+        _, sine = turn(self.graph, self.frequencies(k1), 2 * self.length, dtype)
+        return 4.0 * sine * sine
 
 
 class Fourier:
@@ -92,10 +100,11 @@ class Fourier:
     the differences in a bright image.
 
     :param height, width: int64, no axes.
+    :param dtype: of images and spectra, float32 or float64.
     """
 
-    def __init__(self, graph: Graph, height: Value, width: Value) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, height: Value, width: Value, dtype: Any = np.float32) -> None:
+        self.graph, self.dtype = graph, dtype
         self.rows, self.columns = Side(graph, height), Side(graph, width)
         self.height, self.width = height, width
         rows, columns = self.rows, self.columns
@@ -104,14 +113,14 @@ class Fourier:
         self.k1 = graph.range(self.half)
         self.kept = self.half * rows.inner
         # Rows, first sum: real to (k1, part).
-        cosine, sine = turn(graph, self.k1.reshape([-1, 1]) * rows.n1, rows.outer)
+        cosine, sine = turn(graph, self.k1.reshape([-1, 1]) * rows.n1, rows.outer, dtype)
         first = graph.concat([cosine.reshape([self.half, 1, rows.outer]), -_row(sine)], axis=1)
         self._rows_1 = first.reshape([-1, rows.outer])
         # Rows, second sum, with what ties both together: for each k1, (part, n2) to (k2, part).
         frequency = rows.frequencies(self.k1).reshape([self.half, rows.inner, 1])
-        self._rows_2 = _pairs(graph, *turn(graph, frequency * rows.n2, rows.length))
+        self._rows_2 = _pairs(graph, *turn(graph, frequency * rows.n2, rows.length, dtype))
         # Columns, first sum: (part, n1) to (k1, part).
-        cosine, sine = turn(graph, columns.n1.reshape([-1, 1]) * columns.n1, columns.outer)
+        cosine, sine = turn(graph, columns.n1.reshape([-1, 1]) * columns.n1, columns.outer, dtype)
         real = graph.concat([_row(cosine), _row(sine)], axis=2)
         imaginary = graph.concat([-_row(sine), _row(cosine)], axis=2)
         both = graph.concat([real, imaginary], axis=1)
@@ -119,7 +128,7 @@ class Fourier:
         # Columns, second sum: for each k1, (part, n2) to (part, k2).
         frequency = columns.frequencies(columns.n1)
         frequency = frequency.reshape([columns.outer, 1, columns.inner])
-        cosine, sine = turn(graph, columns.n2.reshape([-1, 1]) * frequency, columns.length)
+        cosine, sine = turn(graph, columns.n2.reshape([-1, 1]) * frequency, columns.length, dtype)
         real = graph.concat([cosine, -sine], axis=2)
         imaginary = graph.concat([sine, cosine], axis=2)
         self._columns_2 = graph.concat([real, imaginary], axis=1)
@@ -133,8 +142,8 @@ class Fourier:
         self._rows_2_back = self._rows_2.transpose(0, 2, 1)
         alone = graph.op("Or", self.k1.equals(0), (self.k1 * 2).equals(rows.outer))
         #: how often each k1 counts
-        self.counts = graph.where(alone, graph.constant(1, np.float32), 2.0)
-        size = (self.height * self.width).cast(np.float32)
+        self.counts = graph.where(alone, graph.constant(1, self.dtype), 2.0)
+        size = (self.height * self.width).cast(self.dtype)
         weights = (self.counts / size).reshape([-1, 1, 1])
         first = self._rows_1.reshape([self.half, 2, rows.outer]) * weights
         self._rows_1_back = first.reshape([-1, rows.outer]).transpose(1, 0)
@@ -163,8 +172,8 @@ class Fourier:
 
     def laplacian(self) -> Value:
         """Eigenvalues of minus the periodic 5-point Laplacian, ``[W1, K, 1, W2]``."""
-        down = self.rows.laplacian(self.k1).reshape([-1, 1, 1])
-        right = self.columns.laplacian(self.columns.n1)
+        down = self.rows.laplacian(self.k1, self.dtype).reshape([-1, 1, 1])
+        right = self.columns.laplacian(self.columns.n1, self.dtype)
         return down + right.reshape([self.columns.outer, 1, 1, self.columns.inner])
 
     def dot(self, a: Value, b: Value) -> Value:
