@@ -53,6 +53,8 @@ def _installed(package: str) -> bool:
     if package in sys.modules:
         return sys.modules[package] is not None
     try:
-        return find_spec(package) is not None
+        spec = find_spec(package)
     except (ImportError, ValueError):
         return False
+    # A folder of that name in the current folder is none.
+    return spec is not None and spec.origin is not None

@@ -1,10 +1,13 @@
 """What works where torch and deepinv are not installed, and what the rest says."""
 
+import importlib
 import os
 import subprocess
 import sys
 
 import pytest
+
+from pnp_priors.errors import MissingExtraError
 
 #: as a machine without them answers: nothing there, and an error that says which
 FORBID = """
@@ -89,6 +92,20 @@ for use in (
     done = without_torch(code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("pip install 'pnp_priors[torch]'") == 4
+
+
+def test_a_folder_of_that_name_is_no_package(tmp_path, monkeypatch):
+    from pnp_priors import extras
+
+    (tmp_path / "jpeglib").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "jpeglib", raising=False)
+    assert not extras.installed("jpeglib")
+    with pytest.raises(MissingExtraError, match=r"pip install 'pnp_priors\[jpeg\]'"):
+        extras.need("jpeglib")
+    (tmp_path / "jpeglib" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    extras.need("jpeglib")
 
 
 def test_schedules_and_tiles_are_whole_numbers_and_formulas(tmp_path):

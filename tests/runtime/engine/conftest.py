@@ -32,11 +32,12 @@ def graphs(tmp_path_factory, exported):
 
     def folder(pipeline):
         if pipeline not in folders:
-            folders[pipeline] = tmp_path_factory.mktemp("graphs")
+            made = tmp_path_factory.mktemp("graphs")
             for name, overrides, sigma in _NEEDED[pipeline]:
                 options = {} if sigma is None else {"sigma": sigma}
                 path = exported(name, overrides, **options)
-                shutil.copy(path, folders[pipeline] / f"{name}-{sigma}.onnx")
+                shutil.copy(path, made / f"{name}-{sigma}.onnx")
+            folders[pipeline] = made
         return folders[pipeline]
 
     return folder
