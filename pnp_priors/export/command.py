@@ -41,18 +41,18 @@ def export(
 
     need("torch", "deepinv", "onnx")
     if _is_pipeline(name):
+        if sigma is not None or precision != "float32":
+            raise InputError(f"{name} is a pipeline: --sigma and --precision are for priors")
         from pnp_priors.export.restorations import export_pipeline
         from pnp_priors.pipelines.files import parse_settings
 
-        if sigma is not None or precision != "float32":
-            raise InputError(f"{name} is a pipeline: --sigma and --precision are for priors")
         overrides = parse_settings(settings or [])
         path = export_pipeline(name, out, overrides, iterations or "fixed", opset)
     else:
-        from pnp_priors.export.prior import export_prior
-
         if settings or iterations is not None:
             raise InputError(f"{name} is a prior: --set and --iterations are for pipelines")
+        from pnp_priors.export.prior import export_prior
+
         path = export_prior(name, out, sigma, precision, opset)  # type: ignore[arg-type]
     print(f"{path} ({path.stat().st_size:,} bytes), reference {reference_path(path).name}")
 

@@ -19,8 +19,8 @@ from pnp_priors.priors.base import Prior
 from pnp_priors.runtime.passport import Passport, Precision
 from pnp_priors.runtime.reference import Case, write_reference
 
-#: largest difference to torch that a file may show, image in [0, 1]
-TOLERANCES: dict[Precision, float] = {"float32": 2e-6}
+#: what each precision adds to the largest difference to torch that a graph may show
+TOLERANCES: dict[Precision, float] = {"float32": 0.0}
 #: sizes of the reference cases; channels are those of a gray prior
 REFERENCE_SIZES: tuple[Size, ...] = ((1, 1, 48, 40), (1, 1, 1, 1), (2, 3, 17, 23))
 
@@ -98,7 +98,7 @@ def prior_passport(
         training_data=[] if source.training is None else source.training.data,
         weights_sha256=fingerprint,
         psnr={_measured_on(result.task, result.dataset): result.psnr for result in card.results},
-        tolerance=TOLERANCES[precision],
+        tolerance=graph.tolerance + TOLERANCES[precision],
         opset=opset,
         precision=precision,
         lipschitz_lower_bound=None if lipschitz is None else lipschitz.denoiser,

@@ -90,7 +90,7 @@ class Verdict:
         worst = self.worst
         lines.append(
             f"largest difference to {self.against}: {worst.difference:.1e} "
-            f"(allowed {worst.allowed:.0e})"
+            f"(allowed {worst.allowed:.2g})"
         )
         return "\n".join(lines)
 

@@ -88,7 +88,7 @@ def test_verify_against_torch(command: Command, exported: Exported) -> None:
     assert code == 0
     assert "2×3×17×23" in out
     # Beyond the trained range the prior rescales the image, and rounding with it.
-    assert re.search(r"largest difference to torch: \S+ \(allowed [23]e-06\)", out)
+    assert re.search(r"largest difference to torch: \S+ \(allowed (2|3\.3)e-06\)", out)
 
 
 @pytest.mark.parametrize("without_torch", [True, False])

@@ -14,9 +14,8 @@ from pnp_priors.export.graphs.priors import GRAPHS, PriorGraph, graph_of
 from pnp_priors.export.graphs.restorations.builder import Graph, Value
 from pnp_priors.export.inputs import in_torch, inputs_of
 from pnp_priors.export.operators import TARGETS, operators
-from pnp_priors.export.prior import TOLERANCES, prior_passport
+from pnp_priors.export.prior import prior_passport
 from pnp_priors.export.writer import serialised, to_model
-from pnp_priors.priors.base import Prior
 from pnp_priors.priors.class_aware import ClassAware
 from pnp_priors.priors.influence import InfluenceBasis
 from pnp_priors.priors.reaction_diffusion import ReactionDiffusion
@@ -44,11 +43,10 @@ def run(content: bytes, inputs: dict[str, np.ndarray]) -> np.ndarray:
     return session.run(None, inputs)[0]
 
 
-def built(prior: Prior, graph: PriorGraph) -> onnx.ModelProto:
-    """A model of a prior that was never released, with the passport of one that was."""
-    card = registry.describe("genericdp")
-    card = card.model_copy(update={"receptive_field": prior.receptive_field})
-    return to_model(graph, prior_passport(card, prior, graph))
+def built(graph: PriorGraph) -> onnx.ModelProto:
+    """The model of a prior that was never released, with the passport of one that was."""
+    released = registry.load("foe-s-s15")
+    return to_model(graph, prior_passport(registry.describe("foe-s-s15"), released, graph))
 
 
 @pytest.mark.parametrize(("name", "form"), [(n, f) for n in exportable() for f in forms(n)])
@@ -67,7 +65,7 @@ def test_graph_is_the_prior(name: str, form: str | None) -> None:
         # Beyond the range contrast is compressed, and rounding stretched with it.
         stretch = max(1.0, level / 255 / prior.sigma_range[1])
         difference = abs(found - in_torch(exact, inputs)).max()
-        assert difference <= TOLERANCES["float32"] * stretch, (size, level)
+        assert difference <= graph.tolerance * stretch, (size, level)
 
     assert len(content) <= 1.1 * 4 * card.parameters + 200_000
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
@@ -101,9 +99,7 @@ def test_no_noise_returns_the_image_of_priors_that_fade() -> None:
         graph = graph_of(registry.load(name))
         inputs = inputs_of(graph, (1, 1, 9, 11), seed=0, level=0.1)
         inputs["sigma"][:] = 0
-        np.testing.assert_array_equal(
-            run(serialised(built(registry.load(name), graph)), inputs), inputs["x"]
-        )
+        np.testing.assert_array_equal(run(serialised(built(graph)), inputs), inputs["x"])
 
 
 @pytest.mark.parametrize("classes", [["one"], ["one", "two", "three"]])
@@ -114,7 +110,7 @@ def test_class_aware_of_any_number_of_classes(classes: list[str]) -> None:
         for layer in network.layers:
             torch.nn.init.normal_(layer.weight, std=0.2)
     images = torch.cat([torch.rand(3, 1, 13, 9), torch.zeros(1, 1, 13, 9)])
-    found = run(serialised(built(prior, graph_of(prior))), {"x": images.numpy()})
+    found = run(serialised(built(graph_of(prior))), {"x": images.numpy()})
     np.testing.assert_allclose(found, prior(images).numpy(), atol=2e-6)
 
 
@@ -130,7 +126,7 @@ def test_reaction_diffusion_of_other_settings(arguments: dict[str, object]) -> N
     prior.eval().requires_grad_(False)
     x = 0.5 + torch.randn(2, 3, 14, 17)
     sigma = torch.tensor([0.013, 0.0171])
-    found = run(serialised(built(prior, graph_of(prior))), {"x": x.numpy(), "sigma": sigma.numpy()})
+    found = run(serialised(built(graph_of(prior))), {"x": x.numpy(), "sigma": sigma.numpy()})
     np.testing.assert_allclose(found, prior.double()(x.double(), sigma.double()), atol=2e-6)
 
 
@@ -149,6 +145,16 @@ def test_tables_are_those_of_the_basis() -> None:
     entry = np.arange(table.entries)
     np.testing.assert_allclose(found[:24] + entry * found[24:], values, atol=2e-5)
     np.testing.assert_allclose(found[24:], steps, atol=4e-6)
+
+
+@pytest.mark.parametrize("base", ["trd-5x5-s25", "bf-dncnn", "ffdnet-color"])
+def test_nn3d_around_other_priors(base: str) -> None:
+    prior = registry.load("nn3d", base=base)
+    graph = graph_of(prior)
+    for size in ((1, 3, 16, 23), (2, 3, 10, 9)):
+        inputs = inputs_of(graph, size, seed=1, level=25 / 255)
+        found = run(serialised(built(graph)), inputs)
+        np.testing.assert_allclose(found, in_torch(prior, inputs), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["dncnn-b", "trd-jpeg-q10"])

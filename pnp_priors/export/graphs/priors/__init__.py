@@ -17,6 +17,7 @@ GRAPHS = {
     "DnCNN": f"{_HERE}.convolutional:DnCNNGraph",
     "FFDNet": f"{_HERE}.convolutional:FFDNetGraph",
     "JpegReactionDiffusion": f"{_HERE}.jpeg_diffusion:JpegDiffusionGraph",
+    "NN3D": f"{_HERE}.nn3d:NN3DGraph",
     "PeronaMalik": f"{_HERE}.perona_malik:PeronaMalikGraph",
     "ReactionDiffusion": f"{_HERE}.reaction_diffusion:ReactionDiffusionGraph",
 }

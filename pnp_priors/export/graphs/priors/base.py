@@ -25,6 +25,9 @@ class PriorGraph:
     :param sigma: how sigma comes in; ``None``: not at all.
     """
 
+    #: largest difference to the prior in torch, image in [0, 1]
+    tolerance: float = 2e-6
+
     def __init__(self, prior: Prior, sigma: SigmaForm | None) -> None:
         self.form = sigma
         self.channels, self.sigma_range = prior.channels, prior.sigma_range
@@ -80,10 +83,11 @@ class PriorGraph:
         trained = self.sigma_range[1]
         lowest = trained / self.largest_gain
         level = sigma.max(1, 2, 3).clip(low=lowest)
-        if self.form == "level":
-            return faded(x, self._rescaled(x, trained / level, level), sigma / level)
-        # All octaves below a map's maximum go through the network as one batch.
         graph: Graph = x.graph
+        told = graph.constant(np.full((1, 1, 1, 1), trained), np.float32)
+        if self.form == "level":
+            return faded(x, self._rescaled(x, trained / level, told), sigma / level)
+        # All octaves below a map's maximum go through the network as one batch.
         count, height, width = MAP_OCTAVES + 1, x.size(2), x.size(3)
         ratio = graph.op("Log", level / sigma.clip(low=lowest)) / math.log(2)
         depth = ratio.clip(low=0.0, high=float(MAP_OCTAVES))
@@ -91,7 +95,7 @@ class PriorGraph:
         levels = (level * 2.0**-octave).clip(low=lowest)  # [octaves, N, 1, 1, 1]
         scale = trained / levels
         stretched = ((x - 0.5) * scale + 0.5).reshape([-1, self.channels, height, width])
-        several = self.denoise(stretched, levels.reshape([-1, 1, 1, 1]))
+        several = self.denoise(stretched, told)
         several = several.reshape([count, -1, self.channels, height, width])
         several = (several - 0.5) / scale + 0.5
         share = (1.0 - graph.op("Abs", depth - octave)).clip(low=0.0)

@@ -86,6 +86,12 @@ class Graph:
     def concat(self, parts: Sequence[Value], axis: int) -> Value:
         return parts[0] if len(parts) == 1 else self.op("Concat", *parts, axis=axis)
 
+    def nearest(self, distances: Value, count: Value | int) -> Value:
+        """Where the smallest numbers of each row (of the last axis) are, the smallest first."""
+        attributes = {"axis": -1, "largest": 0, "sorted": 1}
+        _, found = self._node("TopK", (distances, self.sizes([count])), 2, None, attributes)
+        return Value(self, found.name, np.dtype(np.int64))
+
     def pad(self, x: Value, begin: Sequence[Value | int], end: Sequence[Value | int]) -> Value:
         """With zeros; a size for each axis."""
         return self.op("Pad", x, self.sizes([*begin, *end]))
