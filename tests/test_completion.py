@@ -24,7 +24,7 @@ def complete(words: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["info", "show", "assess", "receptive-field", "bench denoising"]
+    "command", ["info", "show", "assess", "receptive-field", "bench denoising", "tune"]
 )
 def test_names_of_priors(command) -> None:
     assert complete(f"pnp-priors {command} dncnn-") == [
@@ -45,6 +45,7 @@ def test_lists_of_priors() -> None:
 def test_names_of_pipelines() -> None:
     assert completion.pipelines("de") == [name for name in pipelines() if name.startswith("de")]
     assert "denoising" in completion.pipelines("")
+    assert complete("pnp-priors run jp") == ["jpeg_deblocking"]
 
 
 def test_commands_are_completed_too() -> None:

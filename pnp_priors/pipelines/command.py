@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors import completion
 from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError
 from pnp_priors.pipelines import engines
 
@@ -25,7 +26,12 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def run(
-    pipeline: Annotated[str, typer.Argument(help="A shipped pipeline's name, or a YAML file.")],
+    pipeline: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped pipeline's name, or a YAML file.", autocompletion=completion.pipelines
+        ),
+    ],
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(

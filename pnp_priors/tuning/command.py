@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp_priors import completion
 from pnp_priors.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ INTERRUPTED = 130
 
 
 def tune(
-    prior: Annotated[str, typer.Argument(help="A prior, see `pnp-priors list`, or its card.")],
+    prior: Annotated[
+        str,
+        typer.Argument(
+            help="A prior, see `pnp-priors list`, or its card.", autocompletion=completion.priors
+        ),
+    ],
     data: Annotated[
         Path,
         typer.Option(
