@@ -197,7 +197,7 @@ def pages(
     """
     for index in range(count):
         image = page(f"{seed}/{index}", families)
-        array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+        array = np.array(image.convert("L" if channels == 1 else "RGB"))
         yield array[None] if channels == 1 else np.moveaxis(array, -1, 0)
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from pnp_priors.errors import ConfigError, MissingExtraError
 from pnp_priors.priors.base import Prior
 from pnp_priors.registry import build
+from pnp_priors.training.averaging import moving_average
 from pnp_priors.training.data import PatchSampler, load_sources
 from pnp_priors.training.degradations import inside
 from pnp_priors.training.initialisation import lighten_centres
@@ -132,7 +133,7 @@ class Trainer:
         self.model, self.optimizer = self.fabric.setup(_Step(network), optimizer)
         self.network: Prior = network
         self.average = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
+            network, multi_avg_fn=moving_average(recipe.ema), use_buffers=True
         )
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.is_file():

@@ -215,7 +215,9 @@ class Recipe(Strict):
     revive_every: int | None = Field(
         None, ge=1, description="steps after which channels that died get a new start"
     )
-    ema: float = Field(0.999, ge=0, lt=1)
+    ema: float = Field(
+        0.999, ge=0, lt=1, description="decay of the moving average of weights; less at first"
+    )
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     weights_dtype: Literal["float32", "float16"] = Field(
