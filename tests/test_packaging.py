@@ -48,7 +48,11 @@ def test_declarative_files_are_inside(wheel):
         if file.is_file():
             name = f"pnp_priors/pipelines/{file.relative_to(ROOT / 'pipelines').as_posix()}"
             assert inside.get(name) == file.read_bytes(), name
+    for file in (ROOT / "examples" / "images").iterdir():
+        assert inside.get(f"pnp_priors/sample_images/{file.name}") == file.read_bytes(), file.name
     assert "pnp_priors/pipelines/deconvolution.yaml" in inside
+    table = (ROOT / "export" / "targets.yaml").read_bytes()
+    assert inside.get("pnp_priors/export/targets.yaml") == table
     assert "pnp_priors/pipelines/examples/deconvolution_blurred.png" in inside
 
 
