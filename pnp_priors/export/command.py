@@ -1,4 +1,4 @@
-"""``pnp-priors export``: a prior or a pipeline as an ONNX file."""
+"""``pnp-priors export``: a prior or a pipeline as an ONNX file, or all of a table of them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,43 @@ from pnp_priors.errors import InputError
 
 def export(
     name: Annotated[
-        str, typer.Argument(help="A prior or a pipeline: its name, or the YAML file of one.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, FILE.onnx.")],
+        str | None, typer.Argument(help="A prior or a pipeline: its name, or the YAML file of one.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write, FILE.onnx; with --all the folder."),
+    ] = None,
     sigma: Annotated[
         str | None,
         typer.Option(help="Of a prior: level, a number for each image; map, one for each pixel."),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="Of a prior's weights and arithmetic: float32.")
-    ] = "float32",
+        str | None,
+        typer.Option(help="Of a prior's weights and arithmetic: float32 (default), float16, int8."),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Of int8: folder of clean images, else $PNP_PRIORS_DATA/train."),
+    ] = None,
     iterations: Annotated[
         str | None,
         typer.Option(help="Of a pipeline: fixed, as it says; input, an input of the graph."),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Of JPEG deblocking: 3 (default), or 1, for gray photos.")
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of a pipeline."),
     ] = None,
     opset: Annotated[int, typer.Option(help="Version of ONNX's operators.")] = 18,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="All of a table that are not there; with --precision, of one."),
+    ] = False,
+    targets: Annotated[
+        Path | None, typer.Option(help="Of --all: the table, a YAML file, if not the shipped one.")
+    ] = None,
 ) -> None:
     """Export a prior, or a whole restoration, as an ONNX file.
 
@@ -40,21 +58,60 @@ def export(
     from pnp_priors.runtime.reference import reference_path
 
     need("torch", "deepinv", "onnx")
+    if out is None:
+        raise InputError("-o is missing: the file to write, or the folder of --all")
+    if every:
+        single: dict[str, object] = {
+            "a name": name,
+            "--sigma": sigma,
+            "--set": settings,
+            "--iterations": iterations,
+        }
+        single["--channels"] = channels
+        given = [option for option, value in single.items() if value]
+        if given:
+            raise InputError(f"--all takes everything from its table: leave out {given[0]}")
+        return _all(targets, out, precision, calibration)
+    if targets is not None:
+        raise InputError("--targets is for --all")
+    if name is None:
+        raise InputError("the name of a prior or a pipeline is missing, or --all")
     if _is_pipeline(name):
-        if sigma is not None or precision != "float32":
-            raise InputError(f"{name} is a pipeline: --sigma and --precision are for priors")
+        if sigma is not None or precision not in (None, "float32") or calibration is not None:
+            raise InputError(
+                f"{name} is a pipeline: --sigma, --precision and --calibration are for priors"
+            )
         from pnp_priors.export.restorations import export_pipeline
         from pnp_priors.pipelines.files import parse_settings
 
         overrides = parse_settings(settings or [])
-        path = export_pipeline(name, out, overrides, iterations or "fixed", opset)
+        path = export_pipeline(name, out, overrides, iterations or "fixed", opset, channels)
     else:
-        if settings or iterations is not None:
-            raise InputError(f"{name} is a prior: --set and --iterations are for pipelines")
+        if settings or iterations is not None or channels is not None:
+            raise InputError(
+                f"{name} is a prior: --set, --iterations and --channels are for pipelines"
+            )
         from pnp_priors.export.prior import export_prior
 
-        path = export_prior(name, out, sigma, precision, opset)  # type: ignore[arg-type]
+        wanted = precision or "float32"
+        path = export_prior(name, out, sigma, wanted, opset, calibration=calibration)  # type: ignore[arg-type]
     print(f"{path} ({path.stat().st_size:,} bytes), reference {reference_path(path).name}")
+
+
+def _all(table: Path | None, folder: Path, precision: str | None, calibration: Path | None) -> None:
+    from pnp_priors.errors import UnknownNameError
+    from pnp_priors.export import targets
+    from pnp_priors.export.everything import export_all
+
+    if precision not in (None, *targets.KNOWN_PRECISIONS):
+        raise UnknownNameError("precision", str(precision), list(targets.KNOWN_PRECISIONS))
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: -o names the folder of --all")
+    failed = export_all(targets.read(table), folder, precision, calibration)
+    for line in failed:
+        print(f"failed: {line}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _is_pipeline(name: str) -> bool:

@@ -29,7 +29,11 @@ _NETWORKS = [
     *("AveragePool", "Conv", "ConvTranspose", "DepthToSpace", "MaxPool", "Relu", "Sigmoid"),
     "SpaceToDepth",
 ]
-_EVERYWHERE = frozenset([*_ARITHMETIC, *_LOGIC, *_SUMS, *_SHAPES, *_LOOKUP, *_NETWORKS])
+#: of files in int8
+_QUANTISED = ["DequantizeLinear", "QuantizeLinear"]
+_EVERYWHERE = frozenset(
+    [*_ARITHMETIC, *_LOGIC, *_SUMS, *_SHAPES, *_LOOKUP, *_NETWORKS, *_QUANTISED]
+)
 #: iterations of a restoration, and blocks of an image that are compared in turn
 _LOOPS = frozenset({"Loop"})
 

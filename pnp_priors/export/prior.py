@@ -14,15 +14,17 @@ from pnp_priors.errors import InputError
 from pnp_priors.export.graphs.priors import PriorGraph, SigmaForm, graph_of
 from pnp_priors.export.graphs.restorations.builder import OPSET
 from pnp_priors.export.inputs import Size, in_torch, inputs_of
-from pnp_priors.export.writer import to_model, write
+from pnp_priors.export.precisions import PRECISIONS, Request
+from pnp_priors.export.targets import stated_tolerance
+from pnp_priors.export.writer import write
 from pnp_priors.priors.base import Prior
-from pnp_priors.runtime.passport import Passport, Precision
+from pnp_priors.runtime.passport import INT8_LOWEST, Passport, Precision, read_passport
 from pnp_priors.runtime.reference import Case, write_reference
 
-#: what each precision adds to the largest difference to torch that a graph may show
-TOLERANCES: dict[Precision, float] = {"float32": 0.0}
 #: sizes of the reference cases; channels are those of a gray prior
 REFERENCE_SIZES: tuple[Size, ...] = ((1, 1, 48, 40), (1, 1, 1, 1), (2, 3, 17, 23))
+#: what an int8 file says of weak noise
+_INT8 = f"int8 is not for noise below {255 * INT8_LOWEST:g}/255"
 
 
 def export_prior(
@@ -31,6 +33,8 @@ def export_prior(
     sigma: SigmaForm | None = None,
     precision: Precision = "float32",
     opset: int = OPSET,
+    tolerance: float | None = None,
+    calibration: str | Path | None = None,
 ) -> Path:
     """Export a prior as ``FILE.onnx``, with ``FILE.reference.safetensors`` beside it.
 
@@ -45,6 +49,10 @@ def export_prior(
         level, or nothing where the prior is blind or estimates the noise.
     :param precision: of weights and arithmetic; inputs and outputs stay float32.
     :param opset: version of ONNX's operators; 18.
+    :param tolerance: largest difference to torch that the passport is to state. By default that of
+        the shipped table (:mod:`pnp_priors.export.targets`), else what is measured now, twice.
+    :param calibration: of int8: a folder of clean images; by default ``train`` in the folder that
+        the environment variable ``PNP_PRIORS_DATA`` names.
     :returns: the path.
     :raises UnknownNameError: no such prior; lists the nearest.
     :raises InputError: another suffix, or a sigma, precision or opset that cannot be had.
@@ -52,8 +60,8 @@ def export_prior(
     path = Path(path)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: the name of an exported file ends in .onnx")
-    if precision not in TOLERANCES:
-        raise InputError(f"precision {precision!r} cannot be had; known: {', '.join(TOLERANCES)}")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision {precision!r} cannot be had; known: {', '.join(PRECISIONS)}")
     if sigma not in (None, *get_args(SigmaForm)):
         raise InputError(f"sigma is 'level' or 'map', got {sigma!r}")
     if opset != OPSET:
@@ -61,9 +69,13 @@ def export_prior(
     card, prior = registry.describe(name), registry.load(name)
     graph = graph_of(prior, sigma)
     passport = prior_passport(card, prior, graph, precision, opset)
-    write(to_model(graph, passport), path)
     exact = registry.load(name, dtype=torch.float64)
-    write_reference(path, reference_cases(exact, graph), passport.tolerance)
+    images = None if calibration is None else Path(calibration)
+    if tolerance is None and precision != "float32":
+        tolerance = stated_tolerance(passport)
+    model = PRECISIONS[precision](Request(graph, exact, passport, tolerance, images))
+    write(model, path)
+    write_reference(path, reference_cases(exact, graph), read_passport(path).tolerance)
     return path
 
 
@@ -76,6 +88,9 @@ def prior_passport(
 ) -> Passport:
     """What a file of this prior says of itself."""
     fingerprint = registry.fingerprint(card)
+    low, high = card.sigma_range
+    outside = "" if graph.form is None else card.outside_range
+    lowest = INT8_LOWEST if precision == "int8" else 0.0
     gray = card.channels == 1
     lipschitz = card.assessment.lipschitz if card.assessment is not None else None
     source = card if card.weights is not None else registry.describe(card.architecture["base"])
@@ -89,8 +104,8 @@ def prior_passport(
         package_version=registry.version(),
         channels="any" if gray else "3",
         channel_order="any" if gray else "RGB",
-        sigma_range=None if graph.form is None else card.sigma_range,
-        sigma_outside="" if graph.form is None else card.outside_range,
+        sigma_range=None if graph.form is None else (max(low, lowest), max(high, lowest)),
+        sigma_outside=outside if lowest == 0 else f"{outside}{'; ' if outside else ''}{_INT8}",
         receptive_field=card.receptive_field or "whole image",
         halo=None if card.receptive_field is None else prior.halo,
         size_multiple=prior.size_multiple,
@@ -98,7 +113,7 @@ def prior_passport(
         training_data=[] if source.training is None else source.training.data,
         weights_sha256=fingerprint,
         psnr={_measured_on(result.task, result.dataset): result.psnr for result in card.results},
-        tolerance=graph.tolerance + TOLERANCES[precision],
+        tolerance=graph.tolerance,
         opset=opset,
         precision=precision,
         lipschitz_lower_bound=None if lipschitz is None else lipschitz.denoiser,

@@ -41,6 +41,10 @@ def of_prior(session: Session) -> Iterator[Problem]:
     graph = graph_of(prior, sigma_form(session))
     for number, (size, level) in enumerate(zip(SIZES, LEVELS, strict=True)):
         size = (size[0], size[1] if prior.channels == 1 else prior.channels, *size[2:])
+        if session.passport.precision == "int8":
+            # Levels fall across a batch, and more across a map (`inputs_of`).
+            low, high = (round(255 * end) for end in prior.sigma_range)
+            level = min(max(level, low, 25 if graph.form == "map" else 13), high)
         sigma = level / 255 if graph.form else sum(prior.sigma_range) / 2
         inputs = inputs_of(graph, size, number, sigma)
         yield Problem(
@@ -49,6 +53,7 @@ def of_prior(session: Session) -> Iterator[Problem]:
             exact=partial(in_torch, exact, inputs),
             as_used=partial(in_torch, prior, inputs),
             clean=scene(size),
+            level=None if "table" in inputs else 255 * sigma,
             # Above the range contrast is scaled down, and rounding scaled up again with it.
             stretch=max(1.0, sigma / prior.sigma_range[1]),
         )

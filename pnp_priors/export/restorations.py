@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,7 @@ def export_pipeline(
     iterations: str = "fixed",
     opset: int = 18,
     channels: int | None = None,
+    tolerance: float | None = None,
 ) -> Path:
     """Export a pipeline as ``FILE.onnx``, with ``FILE.reference.safetensors`` beside it.
 
@@ -85,6 +86,7 @@ def export_pipeline(
     :param opset: version of ONNX's operators; 18.
     :param channels: of JPEG photos, whose planes differ: 3, by default, or 1. Other graphs that are
         for gray photos are for colours, too.
+    :param tolerance: largest difference to torch that the passport is to state, if not the task's.
     :returns: the path.
     :raises UnknownNameError, ConfigError, MissingFileError, InputError: one line each.
     """
@@ -97,6 +99,8 @@ def export_pipeline(
     restorer = build(pipeline)
     prior: Prior = restorer.prior  # type: ignore[assignment]
     restoration = restoration_of(pipeline, prior, channels)
+    if tolerance is not None:
+        restoration = replace(restoration, tolerance=tolerance)
     passport = pipeline_passport(pipeline, prior, restoration)
     model = to_restoration(restoration, prior, passport, iterations)
     write(model, path)

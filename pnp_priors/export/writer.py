@@ -36,10 +36,15 @@ def to_model(prior: PriorGraph, passport: Passport) -> onnx.ModelProto:
 
     :raises InputError: an operator that a target lacks.
     """
-    graph = Graph()
+    return finish(to_graph(prior, passport), passport)
+
+
+def to_graph(prior: PriorGraph, passport: Passport) -> onnx.ModelProto:
+    """A prior's graph, not yet checked; with float16 in it if the passport's precision is that."""
+    graph = Graph(half=passport.precision == "float16")
     inputs = {name: graph.input(name, axes) for name, axes in prior.inputs.items()}
     restored = prior.restored(**inputs)
-    return finish(graph.model(passport.name, RESTORED, restored, prior.inputs["x"]), passport)
+    return graph.model(passport.name, RESTORED, restored, prior.inputs["x"])
 
 
 def finish(model: onnx.ModelProto, passport: Passport) -> onnx.ModelProto:

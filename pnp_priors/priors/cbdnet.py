@@ -1,4 +1,9 @@
-"""CBDNet: blind denoising of photographs by an estimate of their noise.
+r"""CBDNet: blind denoising of photographs by an estimate of their noise.
+
+.. math:: \hat\sigma = E(x), \qquad D(x, \sigma) = x + U(x, \sigma)
+
+with an estimator :math:`E` of the noise level of each value and a U-Net :math:`U`, which gets
+:math:`\hat\sigma` or a :math:`\sigma` that is given.
 
 Guo, Yan, Zhang, Zuo, Zhang: Toward convolutional blind denoising of real photographs, CVPR 2019,
 sections 3.2 and 3.3.

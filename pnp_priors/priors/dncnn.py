@@ -1,4 +1,10 @@
-"""DnCNN: a chain of convolutions that predicts the noise; with and without additive constants.
+r"""DnCNN: a chain of convolutions that predicts the noise; with and without additive constants.
+
+.. math:: D(x) = x - W_d\,\mathrm{ReLU}\big(W_{d-1} \cdots \mathrm{ReLU}(W_1 x + b_1) \cdots
+          + b_{d-1}\big) - b_d
+
+with 3×3 convolutions :math:`W_j`; the bias-free form has all :math:`b_j = 0`, so that
+:math:`D(a x) = a\,D(x)` for :math:`a \ge 0`.
 
 Zhang, Zuo, Chen, Meng, Zhang: Beyond a Gaussian denoiser: residual learning of deep CNN for image
 denoising, IEEE Transactions on Image Processing 26(7), 2017. The bias-free form: Mohan,

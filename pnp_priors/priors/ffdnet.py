@@ -1,4 +1,10 @@
-"""FFDNet: denoising at a quarter of the resolution, steered by a noise-level map.
+r"""FFDNet: denoising at a quarter of the resolution, steered by a noise-level map.
+
+.. math:: D(x, \sigma) = x - S^{-1} F(S x, \sigma)
+
+with :math:`S`, which makes four channels of half the size of each channel (every second pixel of
+every second row), a chain of 3×3 convolutions :math:`F` that also gets the map :math:`\sigma`. The
+paper's network gives the image itself, :math:`D(x, \sigma) = S^{-1} F(S x, \sigma)`.
 
 Zhang, Zuo, Zhang: FFDNet: Toward a fast and flexible solution for CNN-based image denoising,
 IEEE Transactions on Image Processing 27(9), 2018, section III.

@@ -20,6 +20,8 @@ PASSPORT = "1"
 
 Kind = Literal["prior", "restoration"]
 Precision = Literal["float32", "float16", "int8"]
+#: the lowest noise level for int8, whose own error is as large as weaker noise
+INT8_LOWEST = 10 / 255
 
 
 class Passport(BaseModel):
@@ -58,6 +60,9 @@ class Passport(BaseModel):
         default=None, description="largest found gain, by sigma*255; a lower bound, no certificate"
     )
     settings: dict[str, Any] | None = Field(default=None, description="of a pipeline")
+    psnr_difference: dict[str, float] | None = Field(
+        default=None, description="of int8: to float32, measured in dB, by sigma*255"
+    )
 
     @field_validator("sigma_range")
     @classmethod
@@ -120,6 +125,9 @@ class Passport(BaseModel):
         for dataset, psnr in self.psnr.items():
             levels = "  ".join(f"{level}: {value:.2f}" for level, value in psnr.items())
             rows.append(f"  {dataset:<16}{levels} dB")
+        if self.psnr_difference:
+            levels = "  ".join(f"{level}: {v:+.2f}" for level, v in self.psnr_difference.items())
+            rows.append(f"  {'to float32':<16}{levels} dB by level")
         if self.lipschitz_lower_bound:
             bounds = "  ".join(
                 f"{level}: {v:.2f}" for level, v in self.lipschitz_lower_bound.items()
@@ -131,9 +139,16 @@ class Passport(BaseModel):
 
 
 #: fields that are JSON in a file; the others are as they read
-_JSON = ("sigma_range", "training_data", "psnr", "lipschitz_lower_bound", "settings")
+_JSON = (
+    "sigma_range",
+    "training_data",
+    "psnr",
+    "lipschitz_lower_bound",
+    "settings",
+    "psnr_difference",
+)
 #: of these, an empty string means none
-_EMPTY_IS_NONE = ("sigma_range", "halo", "lipschitz_lower_bound", "settings")
+_EMPTY_IS_NONE = ("sigma_range", "halo", "lipschitz_lower_bound", "settings", "psnr_difference")
 
 
 def _parsed(key: str, text: str) -> object:

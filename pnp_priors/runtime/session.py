@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from pnp_priors.errors import InputError, MissingFileError, UnknownNameError
 from pnp_priors.extras import need
-from pnp_priors.runtime.passport import Passport
+from pnp_priors.runtime.passport import INT8_LOWEST, Passport
 from pnp_priors.runtime.providers import options_of, providers_for
 from pnp_priors.runtime.reference import RESTORED
 
@@ -62,7 +63,7 @@ class Session:
 
         :param inputs: by name; floats are in [0, 1], noise levels too, tables on 0..255.
         :param outside: also take noise levels outside the passport's range, with which the graph
-            does what its passport says.
+            does what its passport says; but none of less than 10/255 in int8.
         :returns: the restored image, float32.
         :raises InputError: an input that is missing, unknown, of a wrong shape or type, not finite,
             or a noise level outside the passport's range; one line with its name.
@@ -71,8 +72,10 @@ class Session:
         missing = [name for name in self.inputs if name not in given]
         if missing:
             raise InputError(f"{self.path.name}: its input {missing[0]} is missing")
-        if not outside:
-            self._check_levels(given)
+        range_ = self.passport.sigma_range
+        if range_ is not None and (not outside or self.passport.precision == "int8"):
+            low, high = (min(INT8_LOWEST, range_[0]), inf) if outside else range_
+            self._check_levels(given, low, high)
         try:
             if self.provider == "cpu":
                 return self._session.run([RESTORED], given)[0]
@@ -104,10 +107,7 @@ class Session:
             )
         return np.ascontiguousarray(found, expected.dtype)
 
-    def _check_levels(self, given: Mapping[str, np.ndarray]) -> None:
-        if self.passport.sigma_range is None:
-            return
-        low, high = self.passport.sigma_range
+    def _check_levels(self, given: Mapping[str, np.ndarray], low: float, high: float) -> None:
         for name in _LEVELS:
             if name not in given:
                 continue
@@ -116,7 +116,7 @@ class Session:
                 wrong = most if most > high + _SLACK else least
                 raise InputError(
                     f"{self.path.name}: {name} {wrong:.4g} ({255 * wrong:.4g}/255) is outside its "
-                    f"range, {255 * low:g}/255 to {255 * high:g}/255"
+                    f"range, {255 * low:g}/255 to {255 * min(high, 1):g}/255"
                 )
 
     def _bound(self, given: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -170,6 +170,15 @@ def open_session(
         )
     metadata = session.get_modelmeta().custom_metadata_map
     return Session(path, session, Passport.from_metadata(metadata, path.name), provider)
+
+
+def session_of(content: bytes, threads: int = 1) -> Any:
+    """ONNX Runtime's own session of a model in memory, on the CPU, with nothing checked."""
+    need("onnxruntime")
+    import onnxruntime as ort
+
+    chosen = [provider for provider, _ in providers_for("cpu")]
+    return ort.InferenceSession(content, options_of("cpu", threads, {}), providers=chosen)
 
 
 def _threads() -> int:

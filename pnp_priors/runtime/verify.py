@@ -13,10 +13,16 @@ import numpy as np
 
 from pnp_priors.errors import InputError
 from pnp_priors.extras import installed
+from pnp_priors.runtime.passport import Passport
 from pnp_priors.runtime.reference import RESTORED, read_reference
 from pnp_priors.runtime.session import Session, open_session
 
 Result = TypeVar("Result")
+
+#: by precision, the largest difference of PSNR in dB; int8: beyond what its passport states
+PSNR_LIMITS = {"float32": 0.001, "float16": 0.01, "int8": 0.5}
+#: of noise levels in 1/255 where it holds, and of images with at least so many values
+_PSNR_LEVELS, _PSNR_VALUES = (5.0, 50.0), 1000
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Problem:
     :param exact: what the graph's output is compared with.
     :param as_used: what is timed: the same as people run it.
     :param clean: the image without what is to be removed, for PSNR.
+    :param level: its noise level in 1/255; ``None``: it has another distortion.
     :param stretch: how many times the tolerance is allowed.
     """
 
@@ -35,12 +42,24 @@ class Problem:
     exact: Callable[[], np.ndarray]
     as_used: Callable[[], object] | None = None
     clean: np.ndarray | None = None
+    level: float | None = None
     stretch: float = 1.0
+
+    @property
+    def psnr_counts(self) -> bool:
+        """Whether its PSNR says something: a pixel's does not, nor a noise-free image's."""
+        low, high = _PSNR_LEVELS
+        large = self.clean is not None and self.clean.size >= _PSNR_VALUES
+        return large and (self.level is None or low <= self.level <= high)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One problem's result. Differences are in image units, PSNR in dB, times in seconds."""
+    """One problem's result. Differences are in image units, PSNR in dB, times in seconds.
+
+    :param psnr: of the file minus that of torch.
+    :param psnr_allowed: by how much it may differ; ``None``: by any number.
+    """
 
     label: str
     difference: float
@@ -48,11 +67,16 @@ class Row:
     psnr: float | None
     seconds: float
     torch_seconds: float | None
+    psnr_allowed: float | None = None
 
     @property
     def passed(self) -> bool:
         # Written so that NaN does not pass.
-        return self.difference <= self.allowed
+        return self.difference <= self.allowed and self.psnr_passed
+
+    @property
+    def psnr_passed(self) -> bool:
+        return self.psnr is None or self.psnr_allowed is None or abs(self.psnr) < self.psnr_allowed
 
 
 @dataclass(frozen=True)
@@ -82,17 +106,28 @@ class Verdict:
         for row in self.rows:
             psnr = "" if row.psnr is None else f"{row.psnr:+.4f}"
             torch = "" if row.torch_seconds is None else f"{1e3 * row.torch_seconds:.1f}"
-            mark = "" if row.passed else f"  more than {row.allowed:.1e}"
+            beyond = not row.difference <= row.allowed
+            mark = f"  more than {row.allowed:.1e}" if beyond else ""
+            mark += "" if row.psnr_passed else f"  more than {row.psnr_allowed} dB"
             lines.append(
                 f"  {row.label:<34}{row.difference:>11.1e}{psnr:>11}{1e3 * row.seconds:>10.1f}"
                 f"{torch:>11}{mark}"
             )
+        return "\n".join([*lines, self.summary])
+
+    @property
+    def summary(self) -> str:
+        """The largest difference; also that of PSNR, where something is said of it."""
         worst = self.worst
-        lines.append(
+        text = (
             f"largest difference to {self.against}: {worst.difference:.1e} "
             f"(allowed {worst.allowed:.2g})"
         )
-        return "\n".join(lines)
+        stated = [row for row in self.rows if row.psnr is not None and row.psnr_allowed is not None]
+        if not stated:
+            return text
+        farthest = max(stated, key=lambda row: abs(row.psnr or 0))
+        return f"{text}; of PSNR: {farthest.psnr:+.4f} dB (allowed {farthest.psnr_allowed:g})"
 
 
 #: by the kind in a passport, what gives a file's problems, with torch; files of other kinds are
@@ -151,7 +186,14 @@ def _measured(session: Session, problem: Problem, tolerance: float) -> Row:
         psnr=psnr,
         seconds=seconds,
         torch_seconds=None if problem.as_used is None else _timed(problem.as_used)[1],
+        psnr_allowed=_psnr_limit(session.passport) if problem.psnr_counts else None,
     )
+
+
+def _psnr_limit(passport: Passport) -> float:
+    """By how many dB a file may differ; of int8, what it states of photos and a margin."""
+    stated = (passport.psnr_difference or {}).values()
+    return PSNR_LIMITS[passport.precision] + max(map(abs, stated), default=0.0)
 
 
 def _timed(run: Callable[[], Result]) -> tuple[Result, float]:

@@ -47,6 +47,16 @@ def test_export_writes_file_and_reference(command: Command, tmp_path: Path) -> N
     ]
 
 
+def test_jpeg_of_gray_photos(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "gray.onnx"
+    few = ["--set", "prior.name=foe-d-s15", "--set", "solver.iterations=1"]
+    code, _, err = command("export", "jpeg_deblocking", "-o", path, "--channels", "1", *few)
+    assert (code, err) == (0, "")
+    graph = onnx.load(path).graph
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.input}
+    assert shapes == {"x": [1, 1, 0, 0], "table": [8, 8]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -57,6 +67,8 @@ def test_export_writes_file_and_reference(command: Command, tmp_path: Path) -> N
         (["dncnn-s15", "-o", "a.onnx", "--precision", "int4"], "precision 'int4' cannot be had"),
         (["dncnn-s15", "-o", "a.onnx", "--opset", "17"], "opset 18, got 17"),
         (["dncnn-s15", "-o", "a.onnx", "--set", "a=1"], "dncnn-s15 is a prior"),
+        (["dncnn-s15", "-o", "a.onnx", "--channels", "1"], "dncnn-s15 is a prior"),
+        (["deconvolution", "-o", "a.onnx", "--channels", "1"], "of jpeg-deblocking alone; got 1"),
         (["deconvolution", "-o", "a.onnx", "--sigma", "map"], "deconvolution is a pipeline"),
     ],
 )

@@ -2,6 +2,7 @@
 
 `export/runtimes/check` installs what they need into a folder and names it in the environment
 variable PNP_PRIORS_CONSUMERS; without it, a test whose tools are missing is skipped and says so.
+With it, the tests of every consumer that ran there must run.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -180,12 +182,20 @@ def tool_folder(name: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def missing(consumer: str, reason: str) -> NoReturn:
+    """Skip, unless `export/runtimes/check` has just run that consumer here: then it is there."""
+    ran = Path(TOOLS or "/nowhere") / "ran"
+    if ran.is_file() and consumer in ran.read_text().split():
+        pytest.fail(f"{consumer} ran in export/runtimes/check, and here: {reason}")
+    pytest.skip(f"{consumer} not run: {reason}")
+
+
 @pytest.fixture(scope="session")
 def node_json() -> Callable[[str], object]:
     """Runs JavaScript that prints JSON; `RUNTIMES/` in it is the folder of the consumers."""
     program = shutil.which("node")
     if program is None:
-        pytest.skip("node is not installed")
+        missing("node", "node is not installed")
 
     def run(code: str) -> object:
         code = code.replace("RUNTIMES/", f"{RUNTIMES.as_uri()}/")
@@ -202,11 +212,11 @@ def c_program(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     import onnxruntime
 
     if shutil.which("make") is None or shutil.which("g++") is None:
-        pytest.skip("no make or no g++")
+        missing("c", "no make or no g++")
     folder = Path(onnxruntime.__file__).parent / "capi"
     libraries = sorted(folder.glob("libonnxruntime.so.*"))
     if not libraries:
-        pytest.skip(f"no libonnxruntime.so in {folder}")
+        missing("c", f"no libonnxruntime.so in {folder}")
     build = tmp_path_factory.mktemp("c")
     arguments = ["make", "-s", f"ORT_LIB={libraries[0]}", f"BUILD={build}", "CXXFLAGS=-O1 -Werror"]
     done = subprocess.run(
@@ -223,7 +233,7 @@ def python_program() -> list[str]:
 def openvino_program() -> list[str]:
     folder = tool_folder("python")
     if folder is None and importlib.util.find_spec("openvino") is None:
-        pytest.skip("openvino is not installed")
+        missing("openvino", "the package openvino is not installed")
     program = sys.executable if folder is None else str(folder / "bin" / "python")
     return [program, str(RUNTIMES / "openvino" / "restore.py")]
 
@@ -247,7 +257,7 @@ def node_program() -> list[str]:
     program = shutil.which("node")
     folder = tool_folder("node") or RUNTIMES / "node"
     if program is None or not (folder / "node_modules" / "onnxruntime-node").is_dir():
-        pytest.skip("node or its package onnxruntime-node is not installed")
+        missing("node", "node or its package onnxruntime-node is not installed")
     return [program, str(folder / "restore.mjs")]
 
 

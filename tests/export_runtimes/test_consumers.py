@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import numpy as np
@@ -167,6 +168,19 @@ def test_missing_files(consumer, tiny, tmp_path):
     refused(consumer(tiny, absent, tmp_path / "out.png", "--sigma", "5"), absent.name)
     tiny.with_suffix(".reference.safetensors").unlink()
     refused(consumer(tiny, "--check"), "reference.safetensors")
+
+
+def test_the_reference_of_another_file(consumer, tiny):
+    path = tiny.with_suffix(".reference.safetensors")
+    stored = path.read_bytes()
+    model = tiny.read_bytes()
+    assert hashlib.sha256(model).hexdigest().encode() in stored
+    longer = tiny_prior(tiny, {**PASSPORT, "title": "Tiny, changed"}).read_bytes()
+    refused(consumer(tiny, "--check"), "another file")
+    path.write_bytes(
+        stored.replace(*(hashlib.sha256(each).hexdigest().encode() for each in (model, longer)))
+    )
+    assert consumer(tiny, "--check").returncode == 0
 
 
 def test_damaged_reference(consumer, tiny):

@@ -69,6 +69,43 @@ def test_a_filter_in_tiles_is_the_filter_of_the_whole(node_json, scale):
     assert found["off"] == 0  # the same sums in the same order
 
 
+def test_most_pixels(node_json):
+    """Files that are cut into tiles take any picture, others what fits into memory."""
+    found = node_json(
+        """import { mostPixels } from 'RUNTIMES/web/limits.mjs';
+        const whole = { receptive_field: 'whole image', halo: '30' };
+        console.log(JSON.stringify([
+          mostPixels({ receptive_field: '50', halo: '30', settings: '' }) === Infinity,
+          mostPixels({ ...whole, settings: '{"task": "deconvolution"}' }),
+          mostPixels({ ...whole, settings: '{"factor": 2.0}' }),
+          mostPixels({ ...whole, settings: '{"factor": 4.0}' }),
+        ]));"""
+    )
+    assert found == [True, 2_000_000, 1_000_000, 250_000]
+
+
+def test_sizes_that_fit(node_json):
+    sizes = [(4000, 3000), (300, 200), (1, 9_000_000), (9_000_000, 1), (1501, 1401)]
+    found = node_json(
+        f"""import {{ sizeWithin, middleWithin }} from 'RUNTIMES/web/limits.mjs';
+        console.log(JSON.stringify({json.dumps(sizes)}.map(([width, height]) =>
+          [sizeWithin(width, height, 2e6), middleWithin(width, height, 2e6)])));"""
+    )
+    for (width, height), (scaled, part) in zip(sizes, found, strict=True):
+        assert 1 <= scaled["width"] * scaled["height"] <= 2e6
+        if min(width, height) > 1:
+            shape = (scaled["width"] / scaled["height"]) / (width / height)
+            assert shape == pytest.approx(1, abs=0.01)
+        if width * height <= 2e6:
+            assert scaled == {"width": width, "height": height}
+        for start, size, whole in (("left", "width", width), ("top", "height", height)):
+            assert part[start] % 16 == 0
+            assert part[start] >= 0
+            assert part[start] + part[size] <= whole
+            # about as much on either side
+            assert abs(whole - part[size] - 2 * part[start]) <= 32
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_tables_of_jpeg_files(node_json, tmp_path, mode):
     image = Image.effect_noise((24, 16), 80).convert(mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import importlib.util
 import io
 import shutil
@@ -16,6 +17,7 @@ from PIL import Image
 from .conftest import (
     PASSPORT,
     RUNTIMES,
+    missing,
     smoothed,
     tiny_jpeg,
     tiny_prior,
@@ -31,10 +33,13 @@ PATIENCE = 120e3  # milliseconds; loading the runtime on a busy machine
 
 @pytest.fixture(scope="module")
 def playwright():
-    module = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    try:
+        module = importlib.import_module("playwright.sync_api")
+    except ImportError:
+        missing("web", "the package playwright is not installed")
     program = shutil.which("chromium")
     if program is None:
-        pytest.skip("chromium is not installed")
+        missing("web", "chromium is not installed")
     with module.sync_playwright() as running:
         arguments = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
         browser = running.chromium.launch(executable_path=program, args=arguments)
@@ -66,7 +71,7 @@ def address(playwright, models, tmp_path_factory):
     folder = tool_folder("web") or RUNTIMES / "web"
     runtime = folder / "node_modules" / "onnxruntime-web"
     if shutil.which("node") is None or not runtime.is_dir():
-        pytest.skip("node or its package onnxruntime-web is not installed")
+        missing("web", "node or its package onnxruntime-web is not installed")
     out = tmp_path_factory.mktemp("page")
     arguments = ["--models", models, "--ort", runtime, "--out", out]
     done = subprocess.run(
@@ -255,6 +260,37 @@ def test_blur_is_asked_for(page, address, playwright):
     assert page.locator("#blur-angle").is_visible()
     page.locator("#restore").click()
     finished(page, playwright)
+
+
+def test_a_picture_too_large_for_a_whole_restoration(page, address, playwright, tmp_path):
+    """It is said before anything runs, and either way out of it restores."""
+    page.goto(f"{address}?backend=wasm&model=models/blur.onnx")
+    finished(page, playwright)
+    path = tmp_path / "large.png"
+    Image.new("L", (2000, 1500), 40).save(path)
+    for button, size in (("#shrink", "1632 × 1224"), ("#crop", "1632 × 1224")):
+        page.locator("#file").set_input_files(path)
+        playwright.expect(page.locator("#large-text")).to_contain_text(
+            "up to 2.0 megapixels here, and this one has 3.0", timeout=PATIENCE
+        )
+        page.locator("#restore").click()  # still too large
+        assert page.locator("#large").is_visible()
+        assert page.locator("#save").is_disabled()
+        page.locator(button).click()
+        finished(page, playwright, f"{size} in")
+        assert page.locator("#large").is_hidden()
+    message = page.evaluate(
+        """async () => {
+          const { Engine } = await import('./engine.mjs');
+          const engine = new Engine();
+          await engine.load('models/blur.onnx', 'wasm');
+          const image = { data: new Float32Array(3e6), dims: [1, 1, 1500, 2000] };
+          try { await engine.restore(image, { sigma: 0.1 }); return ''; } catch (error) {
+            return error.message;
+          }
+        }"""
+    )
+    assert "too large for this file" in message
 
 
 def test_jpeg_table_comes_from_the_file(page, address, playwright):

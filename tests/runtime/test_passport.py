@@ -36,6 +36,7 @@ KEYS = [
     "precision",
     "lipschitz_lower_bound",
     "settings",
+    "psnr_difference",
 ]
 
 

@@ -106,7 +106,12 @@ class Header {
   size_t at_ = 0;
 };
 
-inline std::map<std::string, Tensor> read_safetensors(const std::string &path) {
+struct Reference {
+  std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::string> extra;  // what the header says besides
+};
+
+inline Reference read_safetensors(const std::string &path) {
   const std::string bytes = read_file(path);
   uint64_t size = 0;
   if (bytes.size() >= 8) std::memcpy(&size, bytes.data(), 8);
@@ -114,9 +119,12 @@ inline std::map<std::string, Tensor> read_safetensors(const std::string &path) {
     throw std::runtime_error(path + ": not a safetensors file, or cut off");
   }
   const std::string header = bytes.substr(8, size);
-  std::map<std::string, Tensor> tensors;
+  Reference found;
   for (auto &[name, entry] : Header(header).read()) {
-    if (name == "__metadata__") continue;
+    if (name == "__metadata__") {
+      found.extra = entry.words;
+      continue;
+    }
     Tensor tensor;
     tensor.dims = entry.lists["shape"];
     const std::vector<int64_t> span = entry.lists["data_offsets"];
@@ -138,9 +146,9 @@ inline std::map<std::string, Tensor> read_safetensors(const std::string &path) {
       target = tensor.floats.data();
     }
     std::memcpy(target, bytes.data() + 8 + size + span[0], wanted);
-    tensors[name] = std::move(tensor);
+    found.tensors[name] = std::move(tensor);
   }
-  return tensors;
+  return found;
 }
 
 #endif

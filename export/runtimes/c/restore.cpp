@@ -13,6 +13,7 @@
 #include <tuple>
 
 #include "reference.h"
+#include "sha256.h"
 
 #ifdef HAVE_ORT_HEADER
 #include <onnxruntime_c_api.h>
@@ -172,7 +173,12 @@ class Model {
 static int compare(const Model &model, const std::string &path) {
   const std::string stem = path.substr(0, path.rfind(".onnx"));
   std::map<std::string, Feeds> cases;
-  for (auto &[name, tensor] : read_safetensors(stem + ".reference.safetensors")) {
+  const Reference reference = read_safetensors(stem + ".reference.safetensors");
+  const auto expected = reference.extra.find("model_sha256");
+  if (expected != reference.extra.end() && expected->second != sha256(read_file(path))) {
+    throw Refused("the reference belongs to another file");
+  }
+  for (auto &[name, tensor] : reference.tensors) {
     const size_t slash = name.find('/');
     if (slash == std::string::npos) throw Refused("reference: " + name + " belongs to no case");
     cases[name.substr(0, slash)][name.substr(slash + 1)] = tensor;

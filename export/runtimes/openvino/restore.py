@@ -20,10 +20,10 @@ class OpenVino:
         core = openvino.Core()
         # the CPU plug-in would choose bfloat16 where the processor has it: 1e-3 off
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        self.compiled = core.compile_model(core.read_model(path), "CPU", settings)
-        self.inputs = {
-            each.any_name: each.partial_shape.rank.get_length() for each in self.compiled.inputs
-        }
+        model = core.read_model(path)
+        # before it is compiled, which may give an input further names
+        self.inputs = {each.any_name: each.partial_shape.rank.get_length() for each in model.inputs}
+        self.compiled = core.compile_model(model, "CPU", settings)
         self.name = f"openvino {openvino.__version__.split('-')[0]} (CPU)"
 
     def run(self, feeds):

@@ -1,35 +1,51 @@
 """What every Python consumer of an exported file needs; numpy, and Pillow for pictures.
 
 The file explains itself: its passport says what goes in, and reference cases lie beside it.
-`main` is the whole command line around an engine, which is a class with
-
-    Engine(path)            opens the graph; any exception means that it cannot be opened
-    engine.inputs           {name: number of dimensions} of the graph's inputs
-    engine.run(feeds)       {name: array} -> the array `restored`
-    engine.name             what ran, for the report
+`main` is the whole command line around an `Engine`, a class that is made of the file's path; any
+exception then means that it cannot be opened.
 """
+
+from __future__ import annotations
 
 import argparse
 import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+
+Arrays = dict[str, np.ndarray]
+Passport = dict[str, str]
+
+
+class Engine(Protocol):
+    """What runs a graph.
+
+    inputs: number of dimensions of each input; name: what ran, for the report.
+    """
+
+    inputs: dict[str, int]
+    name: str
+
+    def run(self, feeds: Arrays) -> np.ndarray:
+        """The output `restored`."""
 
 
 class RefusedError(Exception):
     """Something that cannot be used; the one line says what and what is allowed."""
 
 
-def metadata(data):
+def metadata(data: bytes) -> dict[str, str]:
     """The string properties of a serialised ONNX ModelProto: field 14, entries of key and value.
 
     Only the outermost fields are walked, so the graph is skipped in one step.
     """
 
-    def varint(at, end):
+    def varint(at: int, end: int) -> tuple[int, int]:
         value = shift = 0
         while at < end and shift < 64:
             byte = data[at]
@@ -39,7 +55,7 @@ def metadata(data):
                 return value, at
         raise RefusedError("not an ONNX file, or cut off")
 
-    def fields(at, end):
+    def fields(at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         while at < end:
             tag, at = varint(at, end)
             number, wire = tag >> 3, tag & 7
@@ -65,7 +81,7 @@ def metadata(data):
     return found
 
 
-def read_passport(data):
+def read_passport(data: bytes) -> Passport:
     try:
         passport = metadata(data)
     except UnicodeDecodeError:
@@ -80,7 +96,7 @@ def read_passport(data):
     return passport
 
 
-def read_safetensors(path):
+def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
     """Tensors and metadata of a .safetensors file: 8 bytes of header size, JSON, then raw data."""
     kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U8": np.uint8}
     try:
@@ -102,7 +118,7 @@ def read_safetensors(path):
     return tensors, extra
 
 
-def check_feeds(feeds, inputs, passport):
+def check_feeds(feeds: Arrays, inputs: dict[str, int], passport: Passport) -> None:
     """Refuse what the graph was not made for, before it runs.
 
     :param inputs: number of dimensions by input name.
@@ -121,7 +137,7 @@ def check_feeds(feeds, inputs, passport):
         raise RefusedError(f"x has {channels} channels; this file takes {passport['channels']}")
 
 
-def check_sigma(sigma, passport):
+def check_sigma(sigma: float, passport: Passport) -> None:
     """Refuse a noise level (in [0, 1] units) that the file was not trained for."""
     if not np.isfinite(sigma):
         raise RefusedError("sigma nan or infinite")
@@ -135,7 +151,7 @@ def check_sigma(sigma, passport):
         )
 
 
-def run(engine, feeds, passport):
+def run(engine: Engine, feeds: Arrays, passport: Passport) -> np.ndarray:
     check_feeds(feeds, engine.inputs, passport)
     try:
         restored = engine.run(feeds)
@@ -146,7 +162,7 @@ def run(engine, feeds, passport):
     return restored
 
 
-def compare(engine, model, data, passport):
+def compare(engine: Engine, model: Path, data: bytes, passport: Passport) -> float:
     """Largest difference to the outputs stored beside the file."""
     path = model.with_suffix(".reference.safetensors")
     tensors, extra = read_safetensors(path)
@@ -168,7 +184,7 @@ def compare(engine, model, data, passport):
     return largest
 
 
-def read_picture(path, channels):
+def read_picture(path: Path, channels: str) -> np.ndarray:
     """``[1, C, H, W]`` in [0, 1] of an 8-bit picture; its opacity is dropped."""
     from PIL import Image
 
@@ -182,7 +198,7 @@ def read_picture(path, channels):
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
-def write_picture(path, image):
+def write_picture(path: Path, image: np.ndarray) -> None:
     from PIL import Image
 
     pixels = np.round(255 * np.clip(image[0], 0, 1)).astype(np.uint8)
@@ -193,7 +209,7 @@ def write_picture(path, image):
         raise RefusedError(f"{path}: {first_line(error)}") from None
 
 
-def extra_input(setting, inputs):
+def extra_input(setting: str, inputs: dict[str, int]) -> tuple[str, np.ndarray]:
     """``NAME=FILE`` (rows of numbers) or ``NAME=NUMBER`` for inputs besides picture and noise."""
     name, _, value = setting.partition("=")
     if name not in inputs:
@@ -207,7 +223,7 @@ def extra_input(setting, inputs):
     return name, rows.reshape(-1, 8, 8) if inputs[name] == 3 else rows
 
 
-def restore(engine, arguments, passport):
+def restore(engine: Engine, arguments: argparse.Namespace, passport: Passport) -> None:
     # a JPEG file's luminance table is for its luminance
     channels = "1" if "table" in engine.inputs else passport["channels"]
     x = read_picture(arguments.input, channels)
@@ -230,7 +246,7 @@ def restore(engine, arguments, passport):
     print(f"{arguments.output}: {width} x {height} in {took:.2f} s by {engine.name}")
 
 
-def main(engine_class):
+def main(engine_class: Callable[[Path], Engine]) -> int:
     parser = argparse.ArgumentParser(description="Restores a picture with an exported file.")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("input", nargs="?", type=Path, help="picture to restore")
@@ -262,5 +278,5 @@ def main(engine_class):
     return 0
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]

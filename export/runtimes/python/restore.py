@@ -4,14 +4,18 @@ python restore.py MODEL.onnx --check
 python restore.py MODEL.onnx IN.png OUT.png --sigma 25
 """
 
+from __future__ import annotations
+
 import sys
+from pathlib import Path
 
 import graph_file
+import numpy as np
 import onnxruntime
 
 
 class OnnxRuntime:
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors come as exceptions already
         providers = ["CPUExecutionProvider"]
@@ -19,7 +23,7 @@ class OnnxRuntime:
         self.inputs = {each.name: len(each.shape) for each in self.session.get_inputs()}
         self.name = f"onnxruntime {onnxruntime.__version__} ({self.session.get_providers()[0]})"
 
-    def run(self, feeds):
+    def run(self, feeds: graph_file.Arrays) -> np.ndarray:
         return self.session.run(["restored"], feeds)[0]
 
 

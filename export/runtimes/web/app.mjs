@@ -3,7 +3,8 @@
 import { exponential, sigmaRange } from './exported.mjs';
 import { Cancelled, Engine } from './engine.mjs';
 import { gaussianKernel, jpegTables, motionKernel, pictureKernel, qualityTable } from './extras.mjs';
-import { decode, estimateNoise, toPixels, toPlanes } from './picture.mjs';
+import { inMegapixels, middleWithin, mostPixels, sizeWithin } from './limits.mjs';
+import { decode, estimateNoise, middle, scaledDown, toPixels, toPlanes } from './picture.mjs';
 import { Split } from './split.mjs';
 
 const $ = (id) => document.getElementById(id);
@@ -35,7 +36,7 @@ const split = new Split({
 const state = {
   models: [],
   model: null, // of models, with its inputs once it is open
-  picture: null, // {planes, tables, name, isExample}
+  picture: null, // {pixels, planes, tables, name, isExample}
   kernel: null, // from a picture of a blur
   result: null,
   running: false,
@@ -154,9 +155,12 @@ function showQuality() {
 
 async function openPicture(blob, name, isExample = false) {
   const pixels = await decode(blob);
+  showPicture(pixels, jpegTables(new Uint8Array(await blob.arrayBuffer())), name, isExample);
+}
+
+function showPicture(pixels, tables, name, isExample = false) {
   const planes = toPlanes(pixels);
-  const tables = jpegTables(new Uint8Array(await blob.arrayBuffer()));
-  state.picture = { planes, tables, name, isExample };
+  state.picture = { pixels, planes, tables, name, isExample };
   state.result = null;
   $('save').disabled = true;
   split.showBefore(pixels);
@@ -168,6 +172,32 @@ async function openPicture(blob, name, isExample = false) {
     chooseSigma();
     showBlur();
   }
+}
+
+/** False, and says what can be done, where the whole picture would not fit into memory. */
+function fits() {
+  const { width, height } = state.picture.pixels;
+  const most = mostPixels(state.model.passport);
+  $('large').hidden = width * height <= most;
+  if ($('large').hidden) return true;
+  say(`${state.picture.name}, ${width} × ${height}`);
+  $('large-text').textContent = 'This restoration sees the whole picture at once: up to '
+    + `${inMegapixels(most)} megapixels here, and this one has ${inMegapixels(width * height)}.`;
+  // a JPEG file's artefacts are known by its blocks, which scaling destroys
+  $('shrink').hidden = !$('jpeg').hidden;
+  return false;
+}
+
+function shrink() {
+  const { pixels, name } = state.picture;
+  const { width, height } = sizeWithin(pixels.width, pixels.height, mostPixels(state.model.passport));
+  showPicture(scaledDown(pixels, width, height), null, name);
+}
+
+function cropMiddle() {
+  const { pixels, tables, name } = state.picture;
+  const area = middleWithin(pixels.width, pixels.height, mostPixels(state.model.passport));
+  showPicture(middle(pixels, area), tables, name);
 }
 
 async function openExample() {
@@ -240,6 +270,7 @@ function extraInputs(inputs) {
 }
 
 async function maybeRestore() {
+  if (!fits()) return;
   const [, , height, width] = state.picture.planes.dims;
   if (height * width > PROMPT.pixels || state.seconds > PROMPT.seconds) {
     say(`${state.picture.name}, ${width} × ${height}. Press Restore.`);
@@ -249,7 +280,7 @@ async function maybeRestore() {
 }
 
 async function restore() {
-  if (!state.model?.inputs || !state.picture) return;
+  if (!state.model?.inputs || !state.picture || !fits()) return;
   if (state.running) {
     state.again = true;
     return;
@@ -356,6 +387,14 @@ function wire() {
     await restore();
   });
   on('cancel', 'click', () => engine.cancel());
+  on('shrink', 'click', async () => {
+    shrink();
+    await restore();
+  });
+  on('crop', 'click', async () => {
+    cropMiddle();
+    await restore();
+  });
   on('save', 'click', save);
   on('fit', 'click', () => zoom(false));
   on('full', 'click', () => zoom(true));

@@ -13,7 +13,7 @@ import { readPassport } from '../node/exported.mjs';
 const HERE = dirname(fileURLToPath(import.meta.url));
 const PAGE = [
   'index.html', 'style.css', 'app.mjs', 'picture.mjs', 'split.mjs', 'engine.mjs', 'worker.mjs',
-  'tiles.mjs', 'extras.mjs', '../node/exported.mjs',
+  'tiles.mjs', 'extras.mjs', 'limits.mjs', '../node/exported.mjs',
 ];
 // the WebGPU build has a wasm file of its own; ort.all gives wrong results there
 const RUNTIME = [

@@ -18,6 +18,23 @@ export async function decode(blob) {
 
 const canvas = (width, height) => Object.assign(document.createElement('canvas'), { width, height });
 
+/** The picture on a smaller canvas (ImageData). */
+export function scaledDown(pixels, width, height) {
+  const whole = canvas(pixels.width, pixels.height);
+  whole.getContext('2d').putImageData(pixels, 0, 0);
+  const context = canvas(width, height).getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(whole, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+/** A part of the picture from its middle (ImageData). */
+export function middle(pixels, { left, top, width, height }) {
+  const context = canvas(pixels.width, pixels.height).getContext('2d');
+  context.putImageData(pixels, 0, 0);
+  return context.getImageData(left, top, width, height);
+}
+
 /** `[1, 1 | 3, H, W]` in [0, 1] of RGBA pixels; one plane where nothing is coloured. */
 export function toPlanes({ data, width, height }) {
   const area = width * height;

@@ -5,6 +5,7 @@ import {
   Refused, checkFeeds, checkSigma, difference, finite, firstLine, readPassport, readSafetensors,
   referenceCases,
 } from './exported.mjs';
+import { inMegapixels, mostPixels } from './limits.mjs';
 import { crop, paste, planTiles } from './tiles.mjs';
 
 // cores of tiles: large enough that borders cost little, small enough for a moving progress bar
@@ -21,7 +22,7 @@ const BACKENDS = {
   wasm: () => import('./ort/ort.wasm.min.mjs'),
 };
 
-let model = null; // what is loaded: {ort, session, inputs, passport, backend, threads, reference}
+let model = null; // what is loaded: {ort, session, inputs, passport, backend, threads, reference, digest}
 
 const threads = () =>
   self.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1;
@@ -30,6 +31,13 @@ async function fetchBytes(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Refused(`${url}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
+}
+
+/** SHA-256 in hexadecimal; '' where the page did not come by https or from this machine. */
+async function sha256(bytes) {
+  const digest = await self.crypto.subtle?.digest('SHA-256', bytes);
+  return digest ? Array.from(new Uint8Array(digest), (byte) =>
+    byte.toString(16).padStart(2, '0')).join('') : '';
 }
 
 /** A software adapter is slower than wasm; by itself the page takes a real one only. */
@@ -48,9 +56,10 @@ async function load({ url, backend: wanted }) {
   const candidates = wanted !== 'auto' ? [wanted]
     : [...((await worthTrying()) ? ['webgpu'] : []), 'wasm'];
   const reference = url.replace(/\.onnx$/, '.reference.safetensors');
+  const digest = await sha256(bytes);
   for (const backend of candidates) {
     try {
-      const opened = { ...(await open(bytes, backend)), passport, reference };
+      const opened = { ...(await open(bytes, backend)), passport, reference, digest };
       if (backend === 'webgpu') {
         const off = await largestDifference(opened);
         if (!(off <= WEBGPU_TOLERANCE)) {
@@ -90,9 +99,13 @@ async function run({ ort, session, inputs, passport }, feeds) {
 }
 
 async function largestDifference(opened) {
+  const stored = readSafetensors(await fetchBytes(opened.reference));
+  const { model_sha256: expected } = stored.extra;
+  if (expected && opened.digest && expected !== opened.digest) {
+    throw new Refused(`${opened.reference} belongs to another file`);
+  }
   let largest = 0;
-  for (const { feeds, restored } of referenceCases(readSafetensors(
-    await fetchBytes(opened.reference)))) {
+  for (const { feeds, restored } of referenceCases(stored)) {
     largest = Math.max(largest, difference(await run(opened, feeds), restored));
   }
   return largest;
@@ -107,8 +120,12 @@ async function restore({ image, sigma, extra }, progress) {
   const begin = performance.now();
   const { x, back } = arrange(image, passport, inputs);
   // a restoration sees the whole picture, even where its prior's halo is stated
-  const cuts = /^\d+$/.test(passport.receptive_field) && /^\d+$/.test(passport.halo);
+  const most = mostPixels(passport);
+  const cuts = most === Infinity;
   const [, , height, width] = x.dims;
+  if (height * width > most) {
+    throw new Refused(`${width} × ${height} is too large for this file: ${inMegapixels(most)} megapixels`);
+  }
   const whole = { top: 0, left: 0, bottom: height, right: width };
   const unit = 8 * (Number(passport.size_multiple) || 1);
   const tiles = cuts ? planTiles(height, width, { core: CORE, halo: Number(passport.halo), unit })

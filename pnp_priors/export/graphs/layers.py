@@ -61,10 +61,16 @@ def layer(x: Value, module: nn.Module) -> Value:
 
 
 def chain(x: Value, modules: nn.Module) -> Value:
-    """Layers one after the other."""
+    """Layers one after the other; in float16, where a graph has its networks in it."""
+    x = halved(x)
     for module in modules.children():
         x = layer(x, module)
-    return x
+    return x.cast(np.float32)
+
+
+def halved(x: Value) -> Value:
+    """What a network takes: float16 in graphs that have their networks in it."""
+    return x.cast(x.graph.network_dtype)
 
 
 def grown(x: Value, multiple: int) -> Value:

@@ -27,6 +27,11 @@ class PriorGraph:
 
     #: largest difference to the prior in torch, image in [0, 1]
     tolerance: float = 2e-6
+    #: whether a file in float16 is of any use
+    halves: bool = True
+    #: of a file in int8: percentage of an activation's values that its scale covers; ``None``:
+    #: there is no such file
+    percentile: float | None = None
 
     def __init__(self, prior: Prior, sigma: SigmaForm | None) -> None:
         self.form = sigma

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pnp_priors.export.graphs.layers import average_pool, chain, cropped, grown, layer
+from torch import nn
+
+from pnp_priors.export.graphs.layers import average_pool, chain, cropped, grown
 from pnp_priors.export.graphs.priors.base import PriorGraph, SigmaForm
 from pnp_priors.export.graphs.restorations.builder import Value
 from pnp_priors.priors.base import Prior
@@ -29,6 +31,6 @@ class CBDNetGraph(PriorGraph):
         fine = chain(image, net.entry)
         middle = chain(average_pool(fine, 2), net.down)
         coarse = chain(average_pool(middle, 2), net.bottom)
-        middle = chain(middle + layer(coarse, net.rise_to_half), net.up)
-        fine = chain(fine + layer(middle, net.rise), net.exit)
-        return x + cropped(layer(fine, net.correction), x)
+        middle = chain(middle + chain(coarse, nn.Sequential(net.rise_to_half)), net.up)
+        fine = chain(fine + chain(middle, nn.Sequential(net.rise)), net.exit)
+        return x + cropped(chain(fine, nn.Sequential(net.correction)), x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from pnp_priors.export.graphs.layers import array, chain, convolve
+from pnp_priors.export.graphs.layers import array, convolve, halved, layer
 from pnp_priors.export.graphs.priors.base import PriorGraph, SigmaForm
 from pnp_priors.export.graphs.restorations.builder import Value
 from pnp_priors.priors.base import Prior
@@ -45,7 +45,7 @@ def _noise(x: Value, network: nn.Module) -> Value:
     """The sum of all layers' estimates."""
     assert isinstance(network, NoiseEstimates)
     layers = network.convolutions
-    total, features = None, x
+    total, features = None, halved(x)
     for left, module in zip(range(len(layers) - 1, -1, -1), layers, strict=True):
         assert module.bias is not None
         weight = array(module.weight)
@@ -53,6 +53,7 @@ def _noise(x: Value, network: nn.Module) -> Value:
             weight = np.pad(weight, ((0, 0), (0, 1), (0, 0), (0, 0)))
         features = convolve(features, weight, array(module.bias), pads=(1, 1, 1, 1))
         estimate = features.slice(1, module.out_channels - 1, module.out_channels)
+        estimate = estimate.cast(np.float32)
         total = estimate if total is None else total + estimate
         if left >= LINEAR_LAYERS:
             features = x.graph.op("Relu", features)
@@ -62,7 +63,11 @@ def _noise(x: Value, network: nn.Module) -> Value:
 
 def _class(x: Value, classifier: Classifier) -> Value:
     """The index of each image's class, ``[N, 1, 1, 1]``."""
-    features = chain(x - 0.5, classifier.body).mean(2, 3, keep=False)
+    features = x - 0.5
+    for module in classifier.body.children():
+        # In float32 in every file: what is nearly of two classes must stay of the same one.
+        features = layer(features, module)
+    features = features.mean(2, 3, keep=False)
     head = classifier.head
     logits = x.graph.op("Gemm", features, array(head.weight), array(head.bias), transB=1)
     chosen = x.graph.op("ArgMax", logits, dtype=np.int64, axis=1, keepdims=1)

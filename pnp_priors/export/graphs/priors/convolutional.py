@@ -20,6 +20,7 @@ from pnp_priors.export.graphs.restorations.builder import Value
 from pnp_priors.priors.base import Prior
 from pnp_priors.priors.dncnn import DnCNN
 from pnp_priors.priors.ffdnet import FFDNet
+from pnp_priors.runtime.passport import INT8_LOWEST
 
 
 class DnCNNGraph(PriorGraph):
@@ -28,6 +29,8 @@ class DnCNNGraph(PriorGraph):
     def __init__(self, prior: Prior, sigma: SigmaForm | None) -> None:
         super().__init__(prior, sigma)
         assert isinstance(prior, DnCNN)
+        # Of a chain that predicts noise, strong noise is all in the rarest values.
+        self.percentile = 99.9999 if prior.sigma_range[1] > INT8_LOWEST else None
         self.body = prior.body
 
     def denoise(self, x: Value, sigma: Value | None) -> Value:
@@ -40,6 +43,7 @@ class FFDNetGraph(PriorGraph):
     def __init__(self, prior: Prior, sigma: SigmaForm | None) -> None:
         super().__init__(prior, sigma)
         assert isinstance(prior, FFDNet)
+        self.percentile = 99.998 if prior.sigma_range[1] > INT8_LOWEST else None
         self.residual = prior.residual
         # SpaceToDepth orders by place in the cell first, torch's pixel unshuffle by channel.
         count = prior.channels

@@ -17,10 +17,11 @@ import numpy as np
 from pnp_priors.export.graphs.layers import convolve, convolve_transposed
 from pnp_priors.export.graphs.restorations.builder import Value
 
-#: strips of an image, whatever its size; measured at 256×256 to 1024×1024, of 1 to 16
-STRIPS = 16
+#: strips of an image, whatever its size; measured at 256×256 and 512×512, of 1 to 32: with more
+#: the graph itself grows larger than the weights
+STRIPS = 24
 #: fewest rows of a strip: more than a filter reaches, so that only neighbours overlap
-FEWEST_ROWS = 16
+FEWEST_ROWS = 11
 
 
 class Table(NamedTuple):
@@ -63,7 +64,8 @@ def diffusion_term(
     graph = padded.graph
     count, channels, side, _ = kernel.shape
     reach = side - 1
-    offset = np.full(count, middle, np.float32)
+    # Positions in a table need all digits of float32: in float16 the filters are stored, at most.
+    offset, filters = np.full(count, middle, np.float32), graph.stored(kernel)
     rows, width = size
     # Strips of a number of rows of responses each; the last ones may be of zeros below the image.
     share = ((rows + (strips - 1)) / strips).clip(low=FEWEST_ROWS)
@@ -73,10 +75,10 @@ def diffusion_term(
         start = share * strip
         near = extended.slice(2, start, start + share + reach)
         # A Clip of its own, not Min and Max: runtimes fuse it with the convolution.
-        position = graph.op("Clip", convolve(near, kernel, offset), 0.0, table.entries - 1.0)
+        position = graph.op("Clip", convolve(near, filters, offset), 0.0, table.entries - 1.0)
         force = lines(position.reshape([count, -1]), table)
         force = force.reshape([1, count, share, width + reach])
-        parts.append(convolve_transposed(force, kernel, pads=(0, reach, 0, reach)))
+        parts.append(convolve_transposed(force, filters, pads=(0, reach, 0, reach)))
     # A strip's result is `reach` rows longer than it: even ones do not touch each other, nor odd.
     zeros = graph.op("ConstantOfShape", graph.sizes([1, channels, share, width]), dtype=np.float32)
     gap = zeros.slice(2, 0, share - reach)

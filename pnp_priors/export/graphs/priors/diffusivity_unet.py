@@ -15,6 +15,7 @@ from pnp_priors.export.graphs.layers import (
     cropped,
     depth_to_space,
     grown,
+    halved,
     space_to_depth,
 )
 from pnp_priors.export.graphs.priors.diffusivities import Diffusivity, standardised
@@ -34,7 +35,7 @@ def unet(graph: Graph, net: UNet) -> Diffusivity:
         return graph.op("Relu", x)
 
     def value(u: Value) -> Value:
-        x = space_to_depth(grown(standardised(u), 2**net.levels), 2)
+        x = halved(space_to_depth(grown(standardised(u), 2**net.levels), 2))
         kept: list[Value] = []
         for level, block in enumerate(down):
             x = space_to_depth(_pooled(x, net.width), 2) if level else x
@@ -47,7 +48,7 @@ def unet(graph: Graph, net: UNet) -> Diffusivity:
             for depth, (kernel, bias) in enumerate(up[level]):
                 x = convolve(x, kernel, bias, pads=(1, 1, 1, 1))
                 x = relu(x) if level or depth < len(up[level]) - 1 else x
-        return graph.op("Sigmoid", cropped(depth_to_space(x, 2), u))
+        return graph.op("Sigmoid", cropped(depth_to_space(x, 2), u).cast(np.float32))
 
     return value
 
@@ -70,7 +71,8 @@ def _block(graph: Graph, block: nn.Module, width: int) -> list[Layer]:
 def _cell_kernel(graph: Graph, weight: np.ndarray) -> Value:
     """:func:`pnp_priors.priors._diffusivity_unet.cell_kernel`."""
     out, width = weight.shape[:2]
-    flat = graph.pad(graph.constant(weight.reshape(out, width, 25), np.float32), [0] * 3, [0, 0, 1])
+    kernel = graph.constant(weight.reshape(out, width, 25), graph.network_dtype)
+    flat = graph.pad(kernel, [0] * 3, [0, 0, 1])
     index = graph.constant(cell_index().reshape(-1).numpy(), np.int64)
     spread = flat.take(index, axis=2).reshape([out, width, 4, 4, 9])
     return spread.transpose(2, 0, 3, 1, 4).reshape([4 * out, 4 * width, 3, 3])
@@ -81,7 +83,7 @@ def _rise(graph: Graph, layer: nn.Module) -> Layer:
     assert isinstance(layer, nn.ConvTranspose2d)
     assert layer.bias is not None
     weight = array(layer.weight.permute(2, 3, 1, 0).flatten(0, 2)[..., None, None])
-    return graph.constant(weight, np.float32), np.tile(array(layer.bias), 4)
+    return graph.constant(weight, graph.network_dtype), np.tile(array(layer.bias), 4)
 
 
 def _pooled(x: Value, width: int) -> Value:

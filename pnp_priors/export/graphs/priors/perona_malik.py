@@ -40,6 +40,8 @@ class PeronaMalikGraph(PriorGraph):
         super().__init__(prior, sigma)
         assert isinstance(prior, PeronaMalik)
         self.diffusivity = prior.diffusivity
+        # A field of experts is a thousand weights, and functions that need their digits.
+        self.halves = not isinstance(prior.diffusivity, _diffusivities.Experts)
         self.iterations, self.step = prior.iterations, float(prior.step)
 
     def denoise(self, x: Value, sigma: Value | None) -> Value:

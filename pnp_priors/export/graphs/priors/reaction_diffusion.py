@@ -41,13 +41,14 @@ class DiffusionStages:
         centre = self.first + self.steps * np.arange(self.count, dtype=np.float32)[:, None]
         radial = _RADIAL[self.kind]((entry - centre) / float(self.steps))
         filters = self.weights.shape[1]
-        values = self.weights.reshape(-1, self.count) @ radial
+        values = graph.stored(self.weights.reshape(-1, self.count)) @ radial
         steps = values.slice(1, 1) - values.slice(1, 0, -1)
         slopes = graph.pad(steps, [0, 0], [0, 1])
         intercepts = values - entry * slopes
 
         def part(values: Value, stage: int) -> Value:
-            return values.slice(0, stage * filters, (stage + 1) * filters)
+            # No Slice: OpenVINO (2026.4) drops one in front of GatherElements, and then refuses it.
+            return values.reshape([self.stages, filters, -1]).take(stage)
 
         return [
             Table(part(intercepts, stage), part(slopes, stage), self.entries)

@@ -25,11 +25,16 @@ _TRUTH = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "A
 
 
 class Graph:
-    """A graph in the making; :meth:`model` ends it."""
+    """A graph in the making; :meth:`model` ends it.
+
+    :param half: networks compute in float16, and trained weights are stored in it.
+    """
 
     OPSET = OPSET
 
-    def __init__(self) -> None:
+    def __init__(self, half: bool = False) -> None:
+        self.half = half
+        self.network_dtype = np.float16 if half else np.float32
         self._inputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[tuple[Any, ...], Value] = {}
         self._tensors: list[TensorProto] = []
@@ -53,6 +58,15 @@ class Graph:
             self._tensors.append(numpy_helper.from_array(array, name))
             self._constants[key] = Value(self, name, array.dtype)
         return self._constants[key]
+
+    def stored(self, weights: np.ndarray) -> Value:
+        """Weights for float32 arithmetic, which the file may have in float16.
+
+        Runtimes compute constants from constants once, on opening a file.
+        """
+        if not self.half:
+            return self.constant(weights, np.float32)
+        return self.constant(weights, np.float16).cast(np.float32)
 
     def sizes(self, parts: Sequence[Value | int]) -> Value:
         """A list of sizes, as ``Reshape`` and others want it."""

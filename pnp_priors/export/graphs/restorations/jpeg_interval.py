@@ -64,7 +64,7 @@ class Interval:
 
         :param image: a part that begins at a block's corner and ends with the image.
         :param rows_cut: whether its last rows are incomplete; its last columns always may be.
-        :param needed: whether anything is to be done; otherwise the image is returned.
+        :param needed: whether anything is to be done; otherwise what is returned means nothing.
         """
         graph = image.graph
         height, width = image.size(2), image.size(3)
@@ -101,5 +101,6 @@ class Interval:
         dual = low * 0.0
         momentum = dual.slice(1, 0, 1).slice(3, 0, 1) + 1.0
         state = [dual, dual, momentum, image]
-        times = graph.where(needed, graph.constant(_ITERATIONS, np.int64), 0)
-        return graph.loop(times, state, step, goes_on=needed)[3]
+        # Once for nothing: of a Loop that does not run OpenVINO (2026.4) loses the initial state.
+        times = graph.where(needed, graph.constant(_ITERATIONS, np.int64), 1)
+        return graph.loop(times, state, step, goes_on=graph.constant(True, np.bool_))[3]

@@ -84,11 +84,17 @@ class Plane:
         return canvas.slice(2, 0, self.size[0]).slice(3, 0, self.size[1])
 
 
+def _matrices(graph: Graph, kind: np.dtype) -> tuple[Value, Value]:
+    """The DCT's and its transpose, as two constants: of one and its Transpose, both multiplied from
+    the right, OpenVINO (2026.4) takes the same one twice."""
+    return graph.constant(basis(), kind), graph.constant(basis().T, kind)
+
+
 def block_dct(image: Value) -> Value:
     """Of an image of whole blocks: ``[rows, 8, columns, 8]``."""
     graph, rows, columns = image.graph, image.size(2), image.size(3)
-    matrix = graph.constant(basis(), image.dtype)
-    across = image.reshape([rows, columns / BLOCK, BLOCK]) @ matrix.transpose(1, 0)
+    matrix, turned = _matrices(graph, image.dtype)
+    across = image.reshape([rows, columns / BLOCK, BLOCK]) @ turned
     down = matrix @ across.reshape([rows / BLOCK, BLOCK, columns])
     return down.reshape([rows / BLOCK, BLOCK, columns / BLOCK, BLOCK])
 
@@ -96,8 +102,8 @@ def block_dct(image: Value) -> Value:
 def inverse_block_dct(coefficients: Value) -> Value:
     """``[1, 1, H, W]``."""
     graph, rows, columns = coefficients.graph, coefficients.size(0), coefficients.size(2)
-    matrix = graph.constant(basis(), coefficients.dtype)
-    down = matrix.transpose(1, 0) @ coefficients.reshape([rows, BLOCK, columns * BLOCK])
+    matrix, turned = _matrices(graph, coefficients.dtype)
+    down = turned @ coefficients.reshape([rows, BLOCK, columns * BLOCK])
     across = down.reshape([rows * BLOCK, columns, BLOCK]) @ matrix
     return across.reshape([1, 1, rows * BLOCK, columns * BLOCK])
 

@@ -1,0 +1,254 @@
+"""Every exported file on a graphics card: is it right, does it stay on the card, how quick is it.
+
+python export/gpu_check.py [FOLDER] [--provider cuda] [--side 256] [--out docs/onnx-gpu.md]
+
+FOLDER holds .onnx files with their references; without it the table of export/targets.yaml is
+exported first. Each file is compared with its stored reference and with torch on the same card, in
+float32 without TF32, and both are timed in turns, with inputs and outputs on the card and all
+sizes fixed. A profile of one run shows where each operator ran: a convolution, product or look-up
+that ran elsewhere is a failure, and so is a provider that was not taken. `--provider cpu` tries the
+script without a card. Needs the package's extra `export` and, for a card, `onnxruntime-gpu`.
+
+Exit code: 0 all is well, 1 a difference or a place is wrong, 2 there is no card or a file is unfit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from pnp_priors import atomic, registry
+from pnp_priors.errors import InputError, PnpPriorsError
+from pnp_priors.export.comparisons import comparison
+from pnp_priors.export.everything import export_all
+from pnp_priors.export.targets import read as read_targets
+from pnp_priors.runtime.providers import PROVIDERS, options_of, providers_for
+from pnp_priors.runtime.reference import RESTORED
+from pnp_priors.runtime.session import Session, open_session
+from pnp_priors.runtime.verify import against_reference
+
+#: operators that are the work; sizes and shapes may be computed on the processor
+WORK = {"Conv", "ConvTranspose", "FusedConv", "MatMul", "FusedMatMul", "Gemm", "GatherElements"}
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Row:
+    """One file's figures: differences in image units, PSNR in dB, times in seconds (medians)."""
+
+    file: str
+    size: str
+    to_reference: float
+    allowed: float
+    to_torch: float
+    psnr: float
+    torch_seconds: float
+    onnx_seconds: float
+    elsewhere: dict[str, int]
+    kernels: int
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, in words; empty if all is well."""
+        work = sorted(WORK.intersection(self.elsewhere))
+        found = [f"ran elsewhere: {', '.join(work)}"] if work else []
+        if not self.to_reference <= self.allowed:  # NaN is wrong, too
+            found.append(f"{self.to_reference:.1e} from its reference, {self.allowed:g} allowed")
+        return found
+
+    def cells(self) -> list[str]:
+        """Of a table, in the order of :data:`COLUMNS`."""
+        others = sum(self.elsewhere.values())
+        return [
+            self.file,
+            self.size,
+            f"{self.to_reference:.1e} ({self.allowed:g})",
+            f"{self.to_torch:.1e}",
+            f"{self.psnr:+.4f}",
+            f"{1e3 * self.torch_seconds:.2f}",
+            f"{1e3 * self.onnx_seconds:.2f}",
+            f"{self.onnx_seconds / self.torch_seconds:.2f}",
+            f"{others} of {self.kernels}",
+            "; ".join(self.faults) or "ok",
+        ]
+
+
+COLUMNS = [
+    *("file", "image", "to the reference (allowed)", "to torch here", "PSNR, dB"),
+    *("torch, ms", "ONNX, ms", "ratio", "operators elsewhere", ""),
+]
+
+
+class Bound:
+    """A session of fixed sizes, whose inputs and output stay where it runs.
+
+    :param folder: for the profile of the first run.
+    :raises InputError: ONNX Runtime took another provider.
+    """
+
+    def __init__(self, session: Session, inputs: Arrays, threads: int, folder: str) -> None:
+        provider, path = session.provider, session.path
+        options = options_of(provider, threads, {})
+        for name, stated in session.inputs.items():
+            for axis, size in zip(stated.shape, inputs[name].shape, strict=True):
+                if isinstance(axis, str):
+                    options.add_free_dimension_override_by_name(axis, size)
+        self._place = "cpu" if provider == "cpu" else "cuda"
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        self._session = ort.InferenceSession(path, options, providers=providers_for(provider))
+        self.wanted = PROVIDERS[provider]
+        if (taken := self._session.get_providers()[0]) != self.wanted:
+            raise InputError(f"{path.name}: {taken} was taken, not {self.wanted}")
+        self._binding = self._session.io_binding()
+        for name, array in inputs.items():
+            self._binding.bind_ortvalue_input(name, self._stored(array))
+        self._binding.bind_output(RESTORED, self._place, 0)
+
+    def _stored(self, array: np.ndarray) -> ort.OrtValue:
+        return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._place, 0)
+
+    def first(self) -> tuple[np.ndarray, Counter[tuple[str, str]]]:
+        """The result, and how often each (provider, operator) ran; timed runs come after it."""
+        self._session.run_with_iobinding(self._binding)
+        (restored,) = self._binding.copy_outputs_to_cpu()
+        # From now on into memory of its own, which is not allocated again.
+        self._binding.bind_ortvalue_output(RESTORED, self._stored(np.empty_like(restored)))
+        with open(self._session.end_profiling(), encoding="utf-8") as file:
+            events = json.load(file)
+        ran = [event["args"] for event in events if event.get("cat") == "Node"]
+        return restored, Counter((a["provider"], a["op_name"]) for a in ran if "provider" in a)
+
+    def again(self) -> None:
+        """One more run, finished on return."""
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+
+
+def checked(path: Path, provider: str, side: int, repeats: int, threads: int = 1) -> Row:
+    """One file's figures."""
+    device = torch.device("cpu" if provider == "cpu" else "cuda")
+    session = open_session(path, provider, threads)
+    verdict = against_reference(session).worst
+    given = comparison(session, side, device)
+    with tempfile.TemporaryDirectory() as folder:
+        bound = Bound(session, given.inputs, threads, folder)
+        restored, ran = bound.first()
+    tensors = {name: torch.from_numpy(value).to(device) for name, value in given.inputs.items()}
+
+    def in_torch() -> torch.Tensor:
+        with torch.no_grad():
+            found = given.by_torch(tensors)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return found
+
+    exact = in_torch().cpu().numpy()
+    times: dict[str, list[float]] = {"torch": [], "onnx": []}
+    for _ in range(repeats):
+        for name, action in (("torch", in_torch), ("onnx", bound.again)):
+            began = time.perf_counter()
+            action()
+            times[name].append(time.perf_counter() - began)
+    elsewhere = Counter({op: n for (by, op), n in ran.items() if by != bound.wanted})
+    return Row(
+        file=path.name,
+        size="×".join(map(str, given.inputs["x"].shape)),
+        to_reference=verdict.difference,
+        allowed=verdict.allowed,
+        to_torch=float(np.abs(restored.astype(np.float64) - exact).max()),
+        psnr=_psnr(restored, given.clean) - _psnr(exact, given.clean),
+        torch_seconds=median(times["torch"]),
+        onnx_seconds=median(times["onnx"]),
+        elsewhere=dict(elsewhere),
+        kernels=sum(ran.values()),
+    )
+
+
+def _psnr(restored: np.ndarray, clean: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(restored.astype(np.float64) - clean).mean() + 1e-20))
+
+
+# --- the table ---------------------------------------------------------------------------------
+
+
+def table(rows: Sequence[Row]) -> str:
+    """As Markdown."""
+    lines = [COLUMNS, ["---"] * 2 + ["---:"] * 7 + ["---"], *(row.cells() for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def report(rows: Sequence[Row], provider: str, repeats: int) -> str:
+    """The table with what it was measured on, as Markdown."""
+    where = "this processor" if provider == "cpu" else torch.cuda.get_device_name()
+    faults = sum(bool(row.faults) for row in rows)
+    return f"""# Exported files on {PROVIDERS[provider]}
+
+Written by `export/gpu_check.py --provider {provider}` on {where}: ONNX Runtime {ort.__version__},
+torch {torch.__version__}, Python {platform.python_version()}, pnp_priors {registry.version()}.
+
+Differences are the largest ones, image in [0, 1]: to the stored reference (torch in float64), and
+to torch in float32 on the same device. PSNR: ONNX Runtime's minus torch's. Times are medians of
+{repeats} runs in turns, inputs and output on the device, sizes fixed, TF32 off. "Operators
+elsewhere" ran on another provider; sizes and shapes may, convolutions, products and look-ups may
+not. {len(rows)} files, {faults} with a fault.
+
+{table(rows)}
+"""
+
+
+def _folder_of(given: Path | None, temporary: str) -> Path:
+    if given is None:
+        failed = export_all(read_targets(), Path(temporary))
+        for line in failed:
+            print(f"not exported: {line}", file=sys.stderr)
+        return Path(temporary)
+    if not any(given.glob("*.onnx")):
+        raise InputError(f"{given}: holds no .onnx file")
+    return given
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="of .onnx files; by default all")
+    parser.add_argument("--provider", choices=list(PROVIDERS), default="cuda")
+    parser.add_argument("--side", type=int, default=256, help="of the square image (256)")
+    parser.add_argument("--repeats", type=int, default=15, help="timed runs of each (15)")
+    parser.add_argument("--out", type=Path, help="Markdown file to write the table to")
+    options = parser.parse_args(words)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    rows = []
+    try:
+        if options.provider != "cpu" and not torch.cuda.is_available():
+            raise InputError(
+                "no graphics card here that torch could use (--provider cpu tries out)"
+            )
+        with tempfile.TemporaryDirectory() as temporary:
+            for path in sorted(_folder_of(options.folder, temporary).glob("*.onnx")):
+                rows.append(checked(path, options.provider, options.side, options.repeats))
+                print(" | ".join(rows[-1].cells()), flush=True)
+    except PnpPriorsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.out is not None:
+        text = report(rows, options.provider, options.repeats)
+        atomic.whole(options.out, lambda part: part.write_text(text, encoding="utf-8"))
+    return 1 if any(row.faults for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
