@@ -97,12 +97,12 @@ def lost(path: Path, image: Image) -> list[str]:
     return words
 
 
-def is_image(path: Path) -> bool:
+def is_image(path: str | Path) -> bool:
     """Whether :func:`read` takes files of this name."""
-    return path.suffix.lower() in SUFFIXES
+    return Path(path).suffix.lower() in SUFFIXES
 
 
-def read(path: Path, scale: Scale = "type") -> Image:
+def read(path: str | Path, scale: Scale = "type") -> Image:
     """Read a PNG, JPEG, TIFF (8 and 16 bit, float), BMP or WEBP file.
 
     Gray files give one channel, colour files three (palettes are resolved); opacity is kept apart.
@@ -120,8 +120,9 @@ def read(path: Path, scale: Scale = "type") -> Image:
     return pages[0]
 
 
-def read_pages(path: Path, scale: Scale = "type") -> list[Image]:
+def read_pages(path: str | Path, scale: Scale = "type") -> list[Image]:
     """Read a file as :func:`read` does; a TIFF stack gives an image for each page."""
+    path = Path(path)
     if not is_image(path):
         raise InputError(f"{path}: not an image that can be read ({', '.join(sorted(SUFFIXES))})")
     if not path.is_file():

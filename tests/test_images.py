@@ -275,3 +275,10 @@ def test_a_full_disk_is_an_error_of_the_system(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         images.write(tmp_path / "a.png", images.Image(np.zeros((1, 4, 4), np.float32)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_is_as_good_as_a_path(tmp_path) -> None:
+    path = tmp_path / "photo.png"
+    Pillow.fromarray(np.full((2, 3), 51, np.uint8)).save(path)
+    np.testing.assert_allclose(images.read(str(path)).pixels, 0.2)
+    assert images.is_image(str(path))
