@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from pnp_priors.pipelines.command import run
 from pnp_priors.runtime.command import verify
 from pnp_priors.showing.command import compare, show
 from pnp_priors.tuning.command import tune
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(
     help="Trained denoisers as plug-and-play priors: restore images, train and measure priors.",
@@ -35,33 +38,42 @@ app.command()(tune)
 app.command()(verify)
 
 
+#: narrower screens are shown no parameters and titles: beside them, nothing else could be read
+_WIDE = 120
+
+
 @app.command("list")
 def list_() -> None:
     """List the priors that can be loaded and the pipelines that can be run."""
     from rich.console import Console
+
+    from pnp_priors.pipelines import available as pipelines
+
+    # Piped output is read by programs: names must not be cut to the width of a screen.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console.print(_priors(console.width))
+    if console.width < _WIDE:
+        print("\n`pnp-priors info NAME` says more, and so does this list in a wider window")
+    console.print(f"\npipelines: {', '.join(pipelines())}")
+
+
+def _priors(width: int) -> Table:
+    """Of all priors, what fits into so many columns of characters."""
     from rich.table import Table
 
     from pnp_priors import available, describe
-    from pnp_priors.pipelines import available as pipelines
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    headings = ("prior", "channels", "trained for", "parameters", "in a solver", "what")
+    headings = ["prior", "channels", "trained for", "in a solver"]
+    headings += ["parameters", "what"] if width >= _WIDE else []
+    wrapped = {"trained for", "what"} if width >= _WIDE else {"trained for", "in a solver"}
     for heading in headings:
-        table.add_column(heading, no_wrap=heading not in ("trained for", "what"))
+        table.add_column(heading, no_wrap=heading not in wrapped)
     for name in available():
         card = describe(name)
-        table.add_row(
-            name,
-            str(card.channels),
-            card.trained_for,
-            f"{card.parameters:,}",
-            card.iterative_verdict,
-            card.title,
-        )
-    # Piped output is read by programs: names must not be cut to the width of a screen.
-    console = Console() if sys.stdout.isatty() else Console(width=160)
-    console.print(table)
-    console.print(f"\npipelines: {', '.join(pipelines())}")
+        row = (name, str(card.channels), card.trained_for, card.iterative_verdict)
+        table.add_row(*(*row, f"{card.parameters:,}", card.title)[: len(headings)])
+    return table
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """The command line: what a newcomer types, and what each mistake answers."""
 
+import io
 import json
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
-from pnp_priors import registry
+from pnp_priors import cli, registry
 from pnp_priors.pipelines import schema
 
 ERRORS = 2
@@ -31,6 +33,19 @@ def test_list_and_info_say_what_is_blind_and_what_suits_a_solver(command):
         if "gaussian" in card.tasks:
             assert (", blind" in row) == (", blind" in shown) == card.blind
             assert (card.iterative_verdict == "not suited") == card.blind
+
+
+@pytest.mark.parametrize("width", [80, 119, 120])
+def test_the_list_can_be_read_on_a_screen_of_any_usual_width(width):
+    screen = Console(width=width, file=io.StringIO())
+    screen.print(cli._priors(width))
+    shown = screen.file.getvalue()
+    words = shown.split()
+    assert "…" not in shown  # nothing is cut
+    for name in registry.available():
+        assert name in words
+        levels = registry.describe(name).trained_for.split()
+        assert set(levels) <= set(words)  # no word is broken
 
 
 def test_info_shows_a_card_and_an_unknown_name_the_known_ones(command):

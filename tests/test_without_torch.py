@@ -71,6 +71,13 @@ def test_what_needs_one_says_what_to_install(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_export_names_the_extra_that_brings_all_it_needs(tmp_path):
+    code = FORBID.replace('{"torch",', '{"onnx", "torch",') + command("export", "ffdnet-gray")
+    done = without_torch(code, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: this needs onnx: pip install 'pnp_priors[export]'"
+
+
 def test_in_python_it_is_an_import_error_of_this_package(tmp_path):
     code = """
 import pnp_priors, pnp_priors.pipelines, pnp_priors.solvers, pnp_priors.tiles

@@ -57,7 +57,8 @@ def export(
     from pnp_priors.extras import need
     from pnp_priors.runtime.reference import reference_path
 
-    need("torch", "deepinv", "onnx")
+    # onnx first: its extra brings torch as well
+    need("onnx", "torch", "deepinv")
     if out is None:
         raise InputError("-o is missing: the file to write, or the folder of --all")
     if every:

@@ -76,7 +76,7 @@ class Results:
     def summary(self) -> None:
         for line in self.failed:
             warn(f"error: {line}")
-        again = " (--overwrite restores again)" if self.skipped else ""
+        again = " (whatever settings made them; --overwrite restores again)" if self.skipped else ""
         self._say(
             f"{self.restored} restored, {self.skipped} skipped, {len(self.failed)} failed{again}"
         )

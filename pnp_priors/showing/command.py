@@ -154,7 +154,7 @@ def _level(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 1 <= value <= 255:
-        hint = "; the command line takes 0..255 units, in Python it is 25/255"
+        hint = "; compare takes 0..255 units, in Python it is 25/255"
         raise InputError(f"--sigma {text}: expected a number from 1 to 255, such as 25{hint}")
     return value / 255
 

@@ -103,8 +103,8 @@ def test_each_mistake_is_one_line(command, work, words, message) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--sigma", "25/255", "expected a number from 1 to 255, such as 25; the command line"),
-        ("--sigma", "0.098", "the command line takes 0..255 units, in Python it is 25/255"),
+        ("--sigma", "25/255", "expected a number from 1 to 255, such as 25; compare takes"),
+        ("--sigma", "0.098", "compare takes 0..255 units, in Python it is 25/255"),
         ("--sigma", "nan", "--sigma nan: expected a number"),
         ("--sigma", "256", "--sigma 256: expected a number"),
         ("--detail", "1,2", "--detail 1,2: expected column, row and side"),
