@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,12 +118,14 @@ def run(
         _run_example(checked, stated or OUT, make, report)
         return
     missing = [key for key in checked.of_example if key not in overrides]
-    if path.parent == files.folder() and missing:
-        # Right for copies of the example, ruinous for anything else: it must be seen.
-        print(
-            f"warning: {checked.task} with the bundled example's {' and '.join(missing)}; "
-            f"give that of your images with --set {missing[0]}=...",
-            file=sys.stderr,
+    example = checked.example and Path(checked.example.input)
+    own = [
+        photo for photo in chosen if not (example and photo.exists() and photo.samefile(example))
+    ]
+    if path.parent == files.folder() and missing and own:
+        raise InputError(
+            f"{own[0]}: {missing[0]} is the bundled example's; name that of your photos: "
+            f"--set {missing[0]}=FILE"
         )
     # Of each task its own, or the second task would find everything restored already.
     out = stated or OUT / checked.task.replace("-", "_")

@@ -13,6 +13,7 @@ import tifffile
 import yaml
 
 from pnp_priors import images
+from pnp_priors.pipelines import files
 
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
@@ -199,12 +200,23 @@ def test_what_a_task_says_of_a_photo_is_a_note_with_its_name(command, monkeypatc
     assert said(err, "note") == ["note: in/a.png: saved twice"]
 
 
-def test_own_images_with_the_kernel_of_the_example_are_warned_about(command):
-    _, _, err = command("run", "deconvolution", "in/deep", "-o", "out")
-    assert err.startswith("warning: deconvolution with the bundled example's kernel.file; give")
-    assert "--set kernel.file=" in err
+def test_own_images_with_the_kernel_of_the_example_are_refused(command):
+    code, _, err = command("run", "deconvolution", "in/deep", "-o", "out")
+    assert code == 2
+    assert said(err, "error") == [
+        "error: in/deep: kernel.file is the bundled example's; name that of your photos: "
+        "--set kernel.file=FILE"
+    ]
+    assert not Path("out").exists()
     _, _, err = command("run", "deconvolution", "in/deep", "--set", "kernel.file=kernel.npy")
     assert "bundled example" not in err
+
+
+def test_the_example_may_be_named(command):
+    photo = files.folder() / "examples" / "inpainting_damaged.png"
+    code, _, _ = command("run", "inpainting", str(photo), "-o", "out")
+    assert code == 0
+    assert Path("out/inpainting_damaged.png").is_file()
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])
