@@ -116,18 +116,29 @@ def tiny_restoration(path: Path, passport: dict[str, str]) -> Path:
 
 def tiny_jpeg(path: Path, passport: dict[str, str]) -> Path:
     """restored = x + table[1, 0] / 256, for a test that tables arrive row by row."""
+    return _shifted(path, passport, "table", [1, 0], (8, 8))
+
+
+def tiny_tables(path: Path, passport: dict[str, str]) -> Path:
+    """restored = x + tables[2, 1, 0] / 256, for a test that tables arrive one by one."""
+    return _shifted(path, passport, "tables", [2, 1, 0], (3, 8, 8))
+
+
+def _shifted(
+    path: Path, passport: dict[str, str], name: str, place: list[int], axes: tuple[int, ...]
+) -> Path:
     node = onnx.helper.make_node
     integers = onnx.TensorProto.INT64
-    picked = onnx.helper.make_tensor("picked", integers, [2], [1, 0])
+    picked = onnx.helper.make_tensor("picked", integers, [len(place)], place)
     scale = onnx.helper.make_tensor("scale", onnx.TensorProto.FLOAT, [], [1 / 256])
     nodes = [
         node("Constant", [], ["picked"], value=picked),
         node("Constant", [], ["scale"], value=scale),
-        node("GatherND", ["table", "picked"], ["step"]),
+        node("GatherND", [name, "picked"], ["step"]),
         node("Mul", ["step", "scale"], ["shift"]),
         node("Add", ["x", "shift"], ["restored"]),
     ]
-    return write_graph(path, nodes, {"x": IMAGE, "table": (8, 8)}, passport)
+    return write_graph(path, nodes, {"x": IMAGE, name: axes}, passport)
 
 
 def write_reference(model: Path, tensors: dict[str, np.ndarray]) -> None:
@@ -286,7 +297,7 @@ def ffdnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tool_folder("models")
     if folder is not None:
         return folder / "ffdnet-gray.onnx"
-    pytest.importorskip("onnxscript", reason="exporting needs the package onnxscript")
+    pytest.importorskip("onnx", reason="exporting needs the package onnx")
     from pnp_priors.export import export
 
     path = tmp_path_factory.mktemp("ffdnet") / "ffdnet-gray.onnx"

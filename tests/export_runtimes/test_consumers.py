@@ -16,6 +16,7 @@ from .conftest import (
     tiny_jpeg,
     tiny_prior,
     tiny_restoration,
+    tiny_tables,
     write_reference,
 )
 
@@ -217,10 +218,98 @@ def test_unfit_picture_files(consumer, tiny, tmp_path):
 
 
 def test_usage(consumer, tiny):
-    for arguments in ((tiny, "one.png"), (tiny, "--nonsense")):
-        done = consumer(*arguments)
-        assert done.returncode == 2
-        assert "usage" in done.stderr or "--nonsense" in done.stderr
+    refused(consumer(tiny, "one.png"), "usage")
+    refused(consumer(tiny, "--nonsense"), "--nonsense")
+
+
+@pytest.mark.parametrize("sigma", ["abc", "25x", ""])
+def test_sigma_that_is_no_number(consumer, tiny, tmp_path, sigma):
+    before, after = (tmp_path / f"{name}{consumer.suffix}" for name in ("in", "out"))
+    picture(before)
+    refused(consumer(tiny, before, after, "--sigma", sigma), "--sigma", sigma)
+    assert not after.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0 0 1\nnan 1 0\n0 0 0\n", ("",)),
+        ("0 0 1\ninf 1 0\n0 0 0\n", ("infinity",)),
+        ("0 0 1\n1e40 1 0\n0 0 0\n", ("infinity",)),
+        ("0 0 1\n0 one 0\n0 0 0\n", ("one",)),
+        ("0 0 1\n0 1 -\n0 0 0\n", ("-",)),
+        ("0 0 1\n0 1\n0 0 0\n", ("rows of different lengths",)),
+        ("1 2 3\n4\n", ("rows of different lengths",)),
+        ("\n", ("no numbers",)),
+    ],
+)
+def test_rows_that_are_not_numbers(consumer, tmp_path, text, words):
+    """Whatever is no number is said: what follows it is not dropped."""
+    model = tiny_restoration(tmp_path / "blur.onnx", {**PASSPORT, "kind": "restoration"})
+    before, after = (tmp_path / f"{name}{consumer.suffix}" for name in ("in", "out"))
+    picture(before)
+    (tmp_path / "kernel.txt").write_text(text)
+    kernel = f"kernel={tmp_path / 'kernel.txt'}"
+    done = consumer(
+        model, before, after, "--sigma", "5", "--with", kernel, "--with", "iterations=2"
+    )
+    refused(done, "kernel.txt", *words)
+    assert not after.exists()
+
+
+@pytest.mark.parametrize("count", ["abc", "-1", "2.5", "", "99999999999999999999"])
+def test_iterations_that_are_no_number(consumer, tmp_path, count):
+    model = tiny_restoration(tmp_path / "blur.onnx", {**PASSPORT, "kind": "restoration"})
+    before, after = (tmp_path / f"{name}{consumer.suffix}" for name in ("in", "out"))
+    picture(before)
+    refused(
+        consumer(model, before, after, "--sigma", "5", "--with", f"iterations={count}"),
+        f"iterations={count}",
+        "no whole number",
+    )
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (9, 8), (8, 7)])
+def test_tables_that_are_none(consumer, tmp_path, shape):
+    model = tiny_tables(tmp_path / "jpeg.onnx", {**PASSPORT, "sigma_range": ""})
+    before, after = (tmp_path / f"{name}{consumer.suffix}" for name in ("in", "out"))
+    picture(before)
+    np.savetxt(tmp_path / "tables.txt", np.ones(shape), "%d")
+    done = consumer(model, before, after, "--with", f"tables={tmp_path / 'tables.txt'}")
+    refused(done, "tables.txt", f"{shape[0]} x {shape[1]} numbers are no tables")
+
+
+def test_tables_one_below_the_other(consumer, tmp_path):
+    model = tiny_tables(tmp_path / "jpeg.onnx", {**PASSPORT, "sigma_range": ""})
+    before, after = (tmp_path / f"{name}{consumer.suffix}" for name in ("in", "out"))
+    Image.new("RGB", (4, 3), (51, 51, 51)).save(before)
+    rows = np.arange(24)[:, None] + np.zeros(8)
+    np.savetxt(tmp_path / "tables.txt", rows, "%d", footer="\n", comments="")
+    done = consumer(model, before, after, "--with", f"tables={tmp_path / 'tables.txt'}")
+    assert done.returncode == 0, done.stderr
+    assert np.abs(pixels_of(after) - (51 + 255 * 17 / 256)).max() <= 0.501
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sigma_range", "[0.0, 0.2"),
+        ("sigma_range", "abc"),
+        ("sigma_range", "0.2"),
+        ("sigma_range", "[0.2]"),
+        ("sigma_range", "[0.2, 0.1]"),
+        ("sigma_range", "[0, NaN]"),
+        ("sigma_range", '["a", "b"]'),
+        ("tolerance", "abc"),
+        ("tolerance", ""),
+        ("tolerance", "-1"),
+        ("tolerance", "NaN"),
+    ],
+)
+def test_damaged_passport(consumer, tmp_path, key, value):
+    model = tiny_prior(tmp_path / "tiny.onnx", {**PASSPORT, key: value})
+    write_reference(model, cases())
+    refused(consumer(model, "--check"), "passport", key)
 
 
 def test_a_released_prior(consumer, ffdnet, tmp_path, psnr):

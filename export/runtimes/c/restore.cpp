@@ -33,6 +33,13 @@ static void must(OrtStatus *status) {
   throw Refused(message);
 }
 
+// Nothing for a word that is no number, or goes on after it.
+static std::optional<double> to_number(const std::string &word) {
+  char *end = nullptr;
+  const double value = std::strtod(word.c_str(), &end);
+  return word.empty() || *end ? std::nullopt : std::optional<double>(value);
+}
+
 static std::string shape_text(const std::vector<int64_t> &dims) {
   std::string text;
   for (int64_t size : dims) text += (text.empty() ? "" : " x ") + std::to_string(size);
@@ -52,6 +59,9 @@ class Model {
     if (lookup("passport").value_or("") != "1") {
       throw Refused("no passport in this file (metadata property passport=1); export it anew");
     }
+    passport("channels");
+    read_range();
+    read_tolerance();
     size_t count = 0;
     must(ort->SessionGetInputCount(session_, &count));
     for (size_t i = 0; i < count; ++i) {
@@ -76,16 +86,11 @@ class Model {
   // Refuses a noise level (in [0, 1] units) that the file was not trained for.
   void check_sigma(double sigma) const {
     if (!std::isfinite(sigma)) throw Refused("sigma nan or infinite");
-    double low = 0, high = 0;
-    const std::string range = passport("sigma_range");
-    if (range.empty()) return;
-    if (std::sscanf(range.c_str(), "[%lf,%lf", &low, &high) != 2) {
-      throw Refused("passport: sigma_range " + range);
-    }
-    if (sigma >= low - 1e-6 && sigma <= high + 1e-6) return;  // slack for ends rounded to float32
+    if (!ranged_) return;
+    if (sigma >= low_ - 1e-6 && sigma <= high_ + 1e-6) return;  // slack for ends rounded to float32
     char line[120];
     std::snprintf(line, sizeof line, "sigma %g of 255 is outside this file's range, %g to %g",
-                  255 * sigma, 255 * low, 255 * high);
+                  255 * sigma, 255 * low_, 255 * high_);
     throw Refused(line);
   }
 
@@ -115,8 +120,31 @@ class Model {
   }
 
   std::map<std::string, size_t> ranks;  // number of dimensions of each input
+  double tolerance = 0;                 // largest difference to the reference
 
  private:
+  // Of noise levels, in [0, 1] units.
+  void read_range() {
+    const std::string range = passport("sigma_range");
+    ranged_ = !range.empty();
+    if (!ranged_) return;
+    int end = -1;
+    std::sscanf(range.c_str(), " [%lf ,%lf ] %n", &low_, &high_, &end);
+    if (end != static_cast<int>(range.size()) || !std::isfinite(low_) ||
+        !std::isfinite(high_) || low_ > high_) {
+      throw Refused("passport: sigma_range " + range + " is no range");
+    }
+  }
+
+  void read_tolerance() {
+    const std::string text = passport("tolerance");
+    const std::optional<double> value = to_number(text);
+    if (!value || !std::isfinite(*value) || *value < 0) {
+      throw Refused("passport: tolerance " + text + " is no tolerance");
+    }
+    tolerance = *value;
+  }
+
   std::optional<std::string> lookup(const char *key) const {
     char *value = nullptr;
     must(ort->ModelMetadataLookupCustomMetadataMap(metadata_, allocator_, key, &value));
@@ -163,6 +191,8 @@ class Model {
     }
   }
 
+  bool ranged_ = false;
+  double low_ = 0, high_ = 0;
   OrtEnv *env_ = nullptr;  // these live as long as the program
   OrtSession *session_ = nullptr;
   OrtAllocator *allocator_ = nullptr;
@@ -201,7 +231,7 @@ static int compare(const Model &model, const std::string &path) {
   const std::string allowed = model.passport("tolerance");
   std::printf("largest difference to the stored reference: %.1e (allowed %s)\n", largest,
               allowed.c_str());
-  return largest <= std::atof(allowed.c_str()) ? 0 : 1;
+  return largest <= model.tolerance ? 0 : 1;
 }
 
 // [1, C, H, W] in [0, 1]; a PGM for a colour file is repeated, a PPM for a gray one turned to luma.
@@ -220,6 +250,8 @@ static Tensor read_picture(const std::string &path, const std::string &channels)
     throw Refused(path + ": not a binary PGM or PPM of 8 bits");
   }
   file.get();
+  const auto size = static_cast<int64_t>(file.str().size());
+  if (width > size || height > size / width) throw Refused(path + ": cut off");
   const size_t area = static_cast<size_t>(width * height);
   std::string bytes(area * stored, '\0');
   if (!file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
@@ -254,6 +286,29 @@ static void write_picture(const std::string &path, const Tensor &image) {
   if (!file.flush()) throw Refused(path + ": cannot be written");
 }
 
+// [rows, columns]; empty lines are skipped.
+static Tensor rows_of_numbers(const std::string &path) {
+  Tensor tensor;
+  std::istringstream file(read_file(path));
+  int64_t rows = 0, columns = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream row(line);
+    int64_t count = 0;
+    for (std::string word; row >> word; ++count) {
+      const std::optional<double> value = to_number(word);
+      if (!value) throw Refused(path + ": " + word + " is no number");
+      tensor.floats.push_back(static_cast<float>(*value));
+      if (!std::isfinite(tensor.floats.back())) throw Refused(path + ": holds NaN or infinity");
+    }
+    if (!count) continue;
+    if (rows++ && count != columns) throw Refused(path + ": rows of different lengths");
+    columns = count;
+  }
+  if (!rows) throw Refused(path + ": no numbers");
+  tensor.dims = {rows, columns};
+  return tensor;
+}
+
 // NAME=FILE (rows of numbers) or NAME=NUMBER, for inputs besides picture and noise.
 static void add_extra(const Model &model, const std::string &setting, Feeds &feeds) {
   const size_t equals = setting.find('=');
@@ -264,21 +319,22 @@ static void add_extra(const Model &model, const std::string &setting, Feeds &fee
   const std::string value = setting.substr(equals + 1);
   const size_t rank = model.ranks.at(name);
   if (rank == 0) {
+    if (value.empty() || value.size() > 9 ||
+        value.find_first_not_of("0123456789") != std::string::npos) {
+      throw Refused("--with " + setting + ": no whole number of up to nine digits");
+    }
     feeds[name] = Tensor{{}, {}, {std::atoll(value.c_str())}};
     return;
   }
-  Tensor tensor;
-  std::istringstream file(read_file(value));
-  int64_t rows = 0;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream row(line);
-    const size_t before = tensor.floats.size();
-    for (float number; row >> number;) tensor.floats.push_back(number);
-    rows += tensor.floats.size() > before;
+  Tensor tensor = rows_of_numbers(value);
+  const int64_t rows = tensor.dims[0], columns = tensor.dims[1];
+  if (rank == 3) {
+    if (rows % 8 || columns != 8) {
+      throw Refused(value + ": " + std::to_string(rows) + " x " + std::to_string(columns) +
+                    " numbers are no tables, which have 8 rows of 8 each");
+    }
+    tensor.dims = {rows / 8, 8, 8};
   }
-  const int64_t columns = rows ? static_cast<int64_t>(tensor.floats.size()) / rows : 0;
-  tensor.dims = rank == 3 ? std::vector<int64_t>{rows / 8, 8, 8} : std::vector{rows, columns};
-  if (tensor.count() != tensor.floats.size()) throw Refused(value + ": rows of different lengths");
   feeds[name] = tensor;
 }
 
@@ -289,10 +345,9 @@ struct Options {
 };
 
 static double number(const std::string &word) {
-  char *end = nullptr;
-  const double value = std::strtod(word.c_str(), &end);
-  if (word.empty() || *end) throw Refused("--sigma " + word + " is no number");
-  return value;
+  const std::optional<double> value = to_number(word);
+  if (!value) throw Refused("--sigma " + word + " is no number");
+  return *value;
 }
 
 static Options parse(int count, char **words) {

@@ -56,7 +56,25 @@ export function readPassport(data) {
   for (const key of ['channels', 'sigma_range', 'tolerance']) {
     if (!(key in passport)) throw new Refused(`passport without ${key}`);
   }
+  const { sigma_range: range, tolerance } = passport;
+  const ends = parsed(range || '[0, 1]'); // empty: any
+  if (!Array.isArray(ends) || ends.length !== 2 || !ends.every(Number.isFinite) || ends[0] > ends[1]) {
+    throw new Refused(`passport: sigma_range ${range} is no range`);
+  }
+  const most = parsed(tolerance);
+  if (!Number.isFinite(most) || most < 0) {
+    throw new Refused(`passport: tolerance ${tolerance} is no tolerance`);
+  }
   return passport;
+}
+
+/** JSON; null for what is none. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 const ARRAYS = {

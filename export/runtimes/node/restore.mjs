@@ -14,8 +14,8 @@ import {
   readSafetensors, referenceCases,
 } from './exported.mjs';
 
-const USAGE = `usage: node restore.mjs MODEL.onnx --check
-       node restore.mjs MODEL.onnx IN.png OUT.png [--sigma 0..255] [--with NAME=VALUE]`;
+const USAGE = 'usage: node restore.mjs MODEL.onnx --check, or '
+  + 'node restore.mjs MODEL.onnx IN.png OUT.png [--sigma 0..255] [--with NAME=VALUE]';
 
 const tensor = ({ data, dims }) =>
   new ort.Tensor(data instanceof BigInt64Array ? 'int64' : 'float32', data, dims);
@@ -89,16 +89,37 @@ function extraInput(setting, inputs) {
     throw new Refused(`--with ${setting}: the graph takes ${Object.keys(inputs).sort()}`);
   }
   if (inputs[name] === 0) {
-    if (!/^\d+$/.test(value)) throw new Refused(`--with ${setting}: not a whole number`);
+    if (!/^[0-9]{1,9}$/.test(value)) {
+      throw new Refused(`--with ${setting}: no whole number of up to nine digits`);
+    }
     return [name, { data: BigInt64Array.of(BigInt(value)), dims: [] }];
   }
-  const text = readFileSync(value, 'utf8').trim();
-  const rows = text.split(/\r?\n/).map((row) => row.trim().split(/\s+/).map(Number));
-  if (rows.some((row) => row.length !== rows[0].length)) {
-    throw new Refused(`--with ${setting}: rows of different lengths`);
+  const refuse = (why) => {
+    throw new Refused(`--with ${setting}: ${why}`);
+  };
+  const rows = readFileSync(value, 'utf8').split(/\r?\n/).map((row) => row.trim())
+    .filter(Boolean).map((row) => row.split(/\s+/));
+  if (!rows.length) refuse('no numbers');
+  if (rows.some((row) => row.length !== rows[0].length)) refuse('rows of different lengths');
+  const wrong = rows.flat().find((word) => !Number.isFinite(Math.fround(Number(word))));
+  if (wrong !== undefined) refuse(`${wrong} is no number, or holds NaN or infinity`);
+  let dims = [rows.length, rows[0].length];
+  if (inputs[name] === 3) {
+    if (dims[0] % 8 || dims[1] !== 8) {
+      refuse(`${dims.join(' x ')} numbers are no tables, which have 8 rows of 8 each`);
+    }
+    dims = [dims[0] / 8, 8, 8];
   }
-  const dims = inputs[name] === 3 ? [rows.length / 8, 8, 8] : [rows.length, rows[0].length];
-  return [name, { data: Float32Array.from(rows.flat()), dims }];
+  return [name, { data: Float32Array.from(rows.flat(), Number), dims }];
+}
+
+/** A noise level in units of 0..255; what checkSigma refuses may come of `nan` and `inf`. */
+function levelOf(text) {
+  const level = /^\s*$/.test(text) ? NaN : Number(text);
+  if (Number.isNaN(level) && text.toLowerCase() !== 'nan') {
+    throw new Refused(`--sigma ${text} is no number`);
+  }
+  return level;
 }
 
 async function restore(session, inputs, passport, [input, output], options) {
@@ -111,11 +132,12 @@ async function restore(session, inputs, passport, [input, output], options) {
     if (options.sigma === undefined) {
       throw new Refused('this file needs a noise level: --sigma, in units of 0..255');
     }
-    checkSigma(Number(options.sigma) / 255, passport);
+    const sigma = levelOf(options.sigma) / 255;
+    checkSigma(sigma, passport);
     const [, , height, width] = x.dims;
     const dims = inputs[level] === 4 ? [1, 1, height, width] : [1];
     const count = dims.reduce((a, b) => a * b);
-    feeds[level] = { data: new Float32Array(count).fill(Number(options.sigma) / 255), dims };
+    feeds[level] = { data: new Float32Array(count).fill(sigma), dims };
   } else if (options.sigma !== undefined) {
     throw new Refused('this file is blind: it takes no --sigma');
   }
@@ -141,7 +163,7 @@ async function main() {
       },
     }));
   } catch (error) {
-    throw new Refused(`${firstLine(error)}\n${USAGE}`);
+    throw new Refused(`${firstLine(error)}; ${USAGE}`);
   }
   const [model, ...pictures] = positionals;
   if (!model || (!options.check && pictures.length !== 2)) throw new Refused(USAGE);
@@ -158,7 +180,7 @@ async function main() {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(error.message?.includes('usage:') ? error.message
-    : `error: ${process.argv[2]}: ${firstLine(error)}`);
+  const where = error.message?.includes('usage:') ? '' : `${process.argv[2]}: `;
+  console.error(`error: ${where}${firstLine(error)}`);
   process.exitCode = 2;
 }

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -93,7 +94,33 @@ def read_passport(data: bytes) -> Passport:
     for key in ("channels", "sigma_range", "tolerance"):
         if key not in passport:
             raise RefusedError(f"passport without {key}")
+    ends = parsed(passport["sigma_range"] or "[0, 1]")  # empty: any
+    if not (
+        isinstance(ends, list)
+        and len(ends) == 2
+        and all(map(is_number, ends))
+        and ends[0] <= ends[1]
+    ):
+        raise RefusedError(f"passport: sigma_range {passport['sigma_range']} is no range")
+    tolerance = parsed(passport["tolerance"])
+    if not is_number(tolerance) or tolerance < 0:
+        raise RefusedError(f"passport: tolerance {passport['tolerance']} is no tolerance")
     return passport
+
+
+def parsed(text: str) -> Any:
+    """JSON; ``None`` for what is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_number(value: object) -> bool:
+    """Finite, and no truth value."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # whole numbers of any length, too
 
 
 def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
@@ -214,13 +241,38 @@ def extra_input(setting: str, inputs: dict[str, int]) -> tuple[str, np.ndarray]:
     name, _, value = setting.partition("=")
     if name not in inputs:
         raise RefusedError(f"--with {setting}: the graph takes {sorted(inputs)}")
+    if inputs[name] == 0:
+        if not re.fullmatch("[0-9]{1,9}", value):
+            raise RefusedError(f"--with {setting}: no whole number of up to nine digits")
+        return name, np.array(int(value), np.int64)
     try:
-        if inputs[name] == 0:
-            return name, np.array(int(value), np.int64)
-        rows = np.loadtxt(value, np.float32, ndmin=2)
+        rows = rows_of_numbers(Path(value))
+        return name, tables(rows) if inputs[name] == 3 else rows
     except (OSError, ValueError) as error:
         raise RefusedError(f"--with {setting}: {first_line(error)}") from None
-    return name, rows.reshape(-1, 8, 8) if inputs[name] == 3 else rows
+
+
+def rows_of_numbers(path: Path) -> np.ndarray:
+    """``[rows, columns]``, float32; empty lines are skipped.
+
+    :raises ValueError: something else than numbers, or rows of different lengths.
+    """
+    words = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    if len({len(row) for row in words}) != 1:
+        raise ValueError("rows of different lengths" if words else "no numbers")
+    with np.errstate(over="ignore"):  # what is too large is infinite, and refused
+        rows = np.array([[float(word) for word in row] for row in words]).astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise ValueError("holds NaN or infinity")
+    return rows
+
+
+def tables(rows: np.ndarray) -> np.ndarray:
+    """8×8 tables that were written below each other, ``[count, 8, 8]``."""
+    if len(rows) % 8 or rows.shape[1] != 8:
+        size = f"{len(rows)} x {rows.shape[1]}"
+        raise ValueError(f"{size} numbers are no tables, which have 8 rows of 8 each")
+    return rows.reshape(-1, 8, 8)
 
 
 def restore(engine: Engine, arguments: argparse.Namespace, passport: Passport) -> None:
@@ -246,8 +298,16 @@ def restore(engine: Engine, arguments: argparse.Namespace, passport: Passport) -
     print(f"{arguments.output}: {width} x {height} in {took:.2f} s by {engine.name}")
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for everything else that cannot be used."""
+        usage = " ".join(self.format_usage().split())
+        print(f"error: {first_line(ValueError(message))}; {usage}", file=sys.stderr)
+        sys.exit(2)
+
+
 def main(engine_class: Callable[[Path], Engine]) -> int:
-    parser = argparse.ArgumentParser(description="Restores a picture with an exported file.")
+    parser = Parser(description="Restores a picture with an exported file.")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("input", nargs="?", type=Path, help="picture to restore")
     parser.add_argument("output", nargs="?", type=Path, help="where to write it")
