@@ -3,13 +3,15 @@
 python export/gpu_check.py [FOLDER] [--provider cuda] [--side 256] [--out docs/onnx-gpu.md]
 
 FOLDER holds .onnx files with their references; without it the table of export/targets.yaml is
-exported first. Each file is compared with its stored reference and with torch on the same card, in
-float32 without TF32, and both are timed in turns, with inputs and outputs on the card and all
-sizes fixed. A profile of one run shows where each operator ran: a convolution, product or look-up
-that ran elsewhere is a failure, and so is a provider that was not taken. `--provider cpu` tries the
-script without a card. Needs the package's extra `export` and, for a card, `onnxruntime-gpu`.
+exported first. Each file is compared with its stored reference and with torch in float64 on the
+same card, and is timed in turns with torch in float32, without TF32, inputs and outputs on the
+card and all sizes fixed. A profile of one run shows where each operator ran: a convolution,
+product or look-up that ran elsewhere is a fault, and so is a provider that was not taken, a file
+that cannot be exported or run, and a PSNR that is not what `pnp-priors verify` wants.
+`--provider cpu` tries the script without a card. Needs the package's extra `export` and, for a
+card, `onnxruntime-gpu`.
 
-Exit code: 0 all is well, 1 a difference or a place is wrong, 2 there is no card or a file is unfit.
+Exit code: 0 all is well, 1 a file has a fault, 2 there is no card or nothing to check.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -38,7 +41,12 @@ from pnp_priors.export.targets import read as read_targets
 from pnp_priors.runtime.providers import PROVIDERS, options_of, providers_for
 from pnp_priors.runtime.reference import RESTORED
 from pnp_priors.runtime.session import Session, open_session
-from pnp_priors.runtime.verify import against_reference
+from pnp_priors.runtime.verify import (
+    PSNR_LIMITS,
+    against_reference,
+    psnr_difference,
+    psnr_stated,
+)
 
 #: operators that are the work; sizes and shapes may be computed on the processor
 WORK = {"Conv", "ConvTranspose", "FusedConv", "MatMul", "FusedMatMul", "Gemm", "GatherElements"}
@@ -47,14 +55,25 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Row:
-    """One file's figures: differences in image units, PSNR in dB, times in seconds (medians)."""
+    """One file's figures: differences in image units, PSNR in dB, times in seconds (medians).
+
+    :param allowed: of the difference to the reference.
+    :param to_torch: difference to torch in float64 on the same device, of which ``torch_allowed``:
+        torch in float32, which is timed, may itself be as far from that as a file may.
+    :param psnr: minus that of torch; ``psnr_allowed``: by how much it may differ from
+        ``psnr_stated``, which files in int8 have in their passports; ``None``: the image is too
+        small to tell.
+    """
 
     file: str
     size: str
     to_reference: float
     allowed: float
     to_torch: float
+    torch_allowed: float
     psnr: float
+    psnr_stated: float
+    psnr_allowed: float | None
     torch_seconds: float
     onnx_seconds: float
     elsewhere: dict[str, int]
@@ -62,11 +81,16 @@ class Row:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, in words; empty if all is well."""
+        """What is wrong, in words; empty if all is well. NaN is wrong, too."""
         work = sorted(WORK.intersection(self.elsewhere))
         found = [f"ran elsewhere: {', '.join(work)}"] if work else []
-        if not self.to_reference <= self.allowed:  # NaN is wrong, too
+        if not self.to_reference <= self.allowed:
             found.append(f"{self.to_reference:.1e} from its reference, {self.allowed:g} allowed")
+        if not self.to_torch <= self.torch_allowed:
+            found.append(f"{self.to_torch:.1e} from torch, {self.torch_allowed:g} allowed")
+        off = abs(self.psnr - self.psnr_stated)
+        if self.psnr_allowed is not None and not off < self.psnr_allowed:
+            found.append(f"PSNR {off:.4f} dB from what it should be, {self.psnr_allowed:g} allowed")
         return found
 
     def cells(self) -> list[str]:
@@ -76,7 +100,7 @@ class Row:
             self.file,
             self.size,
             f"{self.to_reference:.1e} ({self.allowed:g})",
-            f"{self.to_torch:.1e}",
+            f"{self.to_torch:.1e} ({self.torch_allowed:g})",
             f"{self.psnr:+.4f}",
             f"{1e3 * self.torch_seconds:.2f}",
             f"{1e3 * self.onnx_seconds:.2f}",
@@ -87,9 +111,26 @@ class Row:
 
 
 COLUMNS = [
-    *("file", "image", "to the reference (allowed)", "to torch here", "PSNR, dB"),
+    *("file", "image", "to the reference (allowed)", "to torch here (allowed)", "PSNR, dB"),
     *("torch, ms", "ONNX, ms", "ratio", "operators elsewhere", ""),
 ]
+
+
+@dataclass
+class Failure:
+    """A file that has no figures."""
+
+    file: str
+    reason: str
+
+    @property
+    def faults(self) -> list[str]:
+        """As a row has them."""
+        return [self.reason]
+
+    def cells(self) -> list[str]:
+        """Of a table, in the order of :data:`COLUMNS`."""
+        return [self.file, *[""] * (len(COLUMNS) - 2), self.reason]
 
 
 class Bound:
@@ -143,20 +184,22 @@ def checked(path: Path, provider: str, side: int, repeats: int, threads: int = 1
     device = torch.device("cpu" if provider == "cpu" else "cuda")
     session = open_session(path, provider, threads)
     verdict = against_reference(session).worst
-    given = comparison(session, side, device)
+    problem, by_torch = comparison(session, side, device)
+    assert problem.clean is not None
     with tempfile.TemporaryDirectory() as folder:
-        bound = Bound(session, given.inputs, threads, folder)
+        bound = Bound(session, problem.inputs, threads, folder)
         restored, ran = bound.first()
-    tensors = {name: torch.from_numpy(value).to(device) for name, value in given.inputs.items()}
+    tensors = {name: torch.from_numpy(value).to(device) for name, value in problem.inputs.items()}
 
     def in_torch() -> torch.Tensor:
         with torch.no_grad():
-            found = given.by_torch(tensors)
+            found = by_torch(tensors)
         if device.type == "cuda":
             torch.cuda.synchronize()
         return found
 
-    exact = in_torch().cpu().numpy()
+    exact = problem.exact()
+    in_torch()  # the first one allocates
     times: dict[str, list[float]] = {"torch": [], "onnx": []}
     for _ in range(repeats):
         for name, action in (("torch", in_torch), ("onnx", bound.again)):
@@ -166,11 +209,14 @@ def checked(path: Path, provider: str, side: int, repeats: int, threads: int = 1
     elsewhere = Counter({op: n for (by, op), n in ran.items() if by != bound.wanted})
     return Row(
         file=path.name,
-        size="×".join(map(str, given.inputs["x"].shape)),
+        size="×".join(map(str, problem.inputs["x"].shape)),
         to_reference=verdict.difference,
         allowed=verdict.allowed,
         to_torch=float(np.abs(restored.astype(np.float64) - exact).max()),
-        psnr=_psnr(restored, given.clean) - _psnr(exact, given.clean),
+        torch_allowed=session.passport.tolerance,
+        psnr=psnr_difference(restored, exact, problem.clean),
+        psnr_stated=psnr_stated(session.passport, problem.level),
+        psnr_allowed=PSNR_LIMITS[session.passport.precision] if problem.psnr_counts else None,
         torch_seconds=median(times["torch"]),
         onnx_seconds=median(times["onnx"]),
         elsewhere=dict(elsewhere),
@@ -178,20 +224,26 @@ def checked(path: Path, provider: str, side: int, repeats: int, threads: int = 1
     )
 
 
-def _psnr(restored: np.ndarray, clean: np.ndarray) -> float:
-    return float(-10 * np.log10(np.square(restored.astype(np.float64) - clean).mean() + 1e-20))
+def each(paths: Iterable[Path], provider: str, side: int, repeats: int) -> Iterator[Row | Failure]:
+    """All files' figures, one after the other; what cannot be run does not stop the rest."""
+    for path in paths:
+        try:
+            yield checked(path, provider, side, repeats)
+        except Exception as error:  # ONNX Runtime's and CUDA's have no base of their own
+            reason = " ".join(str(error).split()) or type(error).__name__
+            yield Failure(path.name, reason[:300].replace("|", "/"))
 
 
 # --- the table ---------------------------------------------------------------------------------
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row | Failure]) -> str:
     """As Markdown."""
     lines = [COLUMNS, ["---"] * 2 + ["---:"] * 7 + ["---"], *(row.cells() for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def report(rows: Sequence[Row], provider: str, repeats: int) -> str:
+def report(rows: Sequence[Row | Failure], provider: str, repeats: int) -> str:
     """The table with what it was measured on, as Markdown."""
     where = "this processor" if provider == "cpu" else torch.cuda.get_device_name()
     faults = sum(bool(row.faults) for row in rows)
@@ -200,25 +252,25 @@ def report(rows: Sequence[Row], provider: str, repeats: int) -> str:
 Written by `export/gpu_check.py --provider {provider}` on {where}: ONNX Runtime {ort.__version__},
 torch {torch.__version__}, Python {platform.python_version()}, pnp_priors {registry.version()}.
 
-Differences are the largest ones, image in [0, 1]: to the stored reference (torch in float64), and
-to torch in float32 on the same device. PSNR: ONNX Runtime's minus torch's. Times are medians of
-{repeats} runs in turns, inputs and output on the device, sizes fixed, TF32 off. "Operators
-elsewhere" ran on another provider; sizes and shapes may, convolutions, products and look-ups may
-not. {len(rows)} files, {faults} with a fault.
+Differences are the largest ones, image in [0, 1]: to the stored reference, and to torch in float64
+on the same device. PSNR: ONNX Runtime's minus torch's. Times are medians of {repeats} runs in turns
+with torch in float32, inputs and output on the device, sizes fixed, TF32 off. "Operators elsewhere"
+ran on another provider; sizes and shapes may, convolutions, products and look-ups may not.
+{len(rows)} files, {faults} with a fault.
 
 {table(rows)}
 """
 
 
-def _folder_of(given: Path | None, temporary: str) -> Path:
+def _folder_of(given: Path | None, temporary: str) -> tuple[Path, list[Failure]]:
+    """A folder of files, and what could not be exported."""
     if given is None:
         failed = export_all(read_targets(), Path(temporary))
-        for line in failed:
-            print(f"not exported: {line}", file=sys.stderr)
-        return Path(temporary)
+        lines = [line.partition(": ") for line in failed]
+        return Path(temporary), [Failure(file, f"not exported: {why}") for file, _, why in lines]
     if not any(given.glob("*.onnx")):
         raise InputError(f"{given}: holds no .onnx file")
-    return given
+    return given, []
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -231,16 +283,20 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="Markdown file to write the table to")
     options = parser.parse_args(words)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    rows = []
+    rows: list[Row | Failure] = []
     try:
         if options.provider != "cpu" and not torch.cuda.is_available():
             raise InputError(
                 "no graphics card here that torch could use (--provider cpu tries out)"
             )
         with tempfile.TemporaryDirectory() as temporary:
-            for path in sorted(_folder_of(options.folder, temporary).glob("*.onnx")):
-                rows.append(checked(path, options.provider, options.side, options.repeats))
-                print(" | ".join(rows[-1].cells()), flush=True)
+            folder, failures = _folder_of(options.folder, temporary)
+            found = each(
+                sorted(folder.glob("*.onnx")), options.provider, options.side, options.repeats
+            )
+            for row in chain(failures, found):
+                rows.append(row)
+                print(" | ".join(row.cells()), flush=True)
     except PnpPriorsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -144,6 +144,12 @@ class Card(Strict):
             rows += [("assessed", line) for line in self.assessment.headlines]
         return rows + [("note", note) for note in self.notes]
 
+    def __repr__(self) -> str:
+        """One line, as of the prior itself: pydantic's would have all that a card holds."""
+        colours = {1: "gray", 3: "colour"}.get(self.channels, f"{self.channels} channels")
+        about = f"{self.title}, {colours}, {self.trained_for}, {self.parameters:,} parameters"
+        return f"Card({self.name}: {about})"
+
     def __str__(self) -> str:
         lines = [f"  {about:<15} {text}" for about, text in self._rows()]
         return "\n".join([f"{self.name}: {self.title}", "", *lines])

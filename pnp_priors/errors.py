@@ -43,6 +43,10 @@ class BlindPriorWarning(UserWarning):
     """A solver is built around a prior that ignores sigma; not an error, it runs."""
 
 
+class RangeWarning(UserWarning):
+    """An image that seems to be on 0..255; not an error, it is restored."""
+
+
 class DivergenceWarning(UserWarning):
     """A solver's iterates diverged; the result is the last good one."""
 

@@ -17,7 +17,6 @@ EXTRAS = {
     "deepinv": "torch",
     "onnxruntime": "onnxruntime",
     "onnx": "export",
-    "onnxscript": "export",
     "lightning": "train",
     "lightning_fabric": "train",
     "jpeglib": "jpeg",

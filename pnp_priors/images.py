@@ -141,7 +141,7 @@ def read_pages(path: str | Path, scale: Scale = "type") -> list[Image]:
     return _from_stored(stored, scale, str(path))
 
 
-def write(path: Path, image: Image) -> None:
+def write(path: str | Path, image: Image) -> None:
     """Write ``image`` at its bit depth, or at 8 bit where the kind of file has no more.
 
     The file appears whole or not at all: it is written beside its place and then renamed.
@@ -153,8 +153,9 @@ def write(path: Path, image: Image) -> None:
     write_pages(path, [image])
 
 
-def write_pages(path: Path, pages: Sequence[Image]) -> None:
+def write_pages(path: str | Path, pages: Sequence[Image]) -> None:
     """Write images of one size and kind as the pages of a TIFF stack; see :func:`write`."""
+    path = Path(path)
     suffix = path.suffix.lower()
     if not is_image(path):
         raise InputError(f"{path}: cannot write this kind of file ({', '.join(sorted(SUFFIXES))})")

@@ -86,14 +86,15 @@ def check(values: np.ndarray, name: str = "kernel") -> np.ndarray:
 def check_fits(kernel: tuple[int, int], height: int, width: int, name: str = "kernel") -> None:
     """Refuse a kernel that is not smaller than the image in both directions.
 
-    :param kernel: its height and width.
-
+    :param kernel: its height and width as given: :func:`check` makes them odd.
     :raises InputError: names both sizes.
     """
     rows, columns = kernel
-    if rows >= height or columns >= width:
+    tall, wide = rows | 1, columns | 1
+    if tall >= height or wide >= width:
+        padded = "" if (tall, wide) == (rows, columns) else f", padded to {wide}x{tall}"
         raise InputError(
-            f"{name}: the kernel ({columns}x{rows} pixels) must be smaller than the image "
+            f"{name}: the kernel ({columns}x{rows} pixels{padded}) must be smaller than the image "
             f"({width}x{height})"
         )
 

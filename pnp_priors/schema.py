@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from pnp_priors.errors import ConfigError, MissingFileError
 
@@ -52,8 +54,17 @@ def read_yaml(path: Path) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        reason = error.problem if isinstance(error, _DuplicateKeyError) else "not readable as YAML"
-        raise ConfigError(f"{path}{where}: {reason}") from error
+        raise ConfigError(f"{path}{where}: {what_is_wrong(error)}") from error
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What PyYAML says of a text that it cannot read, in one line."""
+    if isinstance(error, _DuplicateKeyError):
+        return str(error.problem)
+    said = getattr(error, "problem", None) or getattr(error, "reason", None)
+    context = getattr(error, "context", None)
+    parts = [" ".join(str(part).split()) for part in (context, said) if part]
+    return f"not readable as YAML ({', '.join(parts)})" if parts else "not readable as YAML"
 
 
 def parse_as(model: type[Model], content: Any, where: str | Callable[[str], str]) -> Model:
@@ -64,11 +75,13 @@ def parse_as(model: type[Model], content: Any, where: str | Callable[[str], str]
     """
     if not isinstance(content, dict):
         place = where if isinstance(where, str) else where("")
+        if content is None:  # also comments alone
+            raise ConfigError(f"{place}: it is empty; expected keys and values")
         raise ConfigError(f"{place}: expected keys and values, got {type(content).__name__}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        key = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+        key = ".".join(str(part) for part in _first(error)["loc"])
         place = where if isinstance(where, str) else where(key)
         raise ConfigError(f"{place}: {describe(error, model)}") from None
 
@@ -81,12 +94,13 @@ def read_yaml_as(model: type[Model], path: Path) -> Model:
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """The first problem in one line, and how many more there are."""
     problems = error.errors(include_url=False)
-    first = problems[0]
+    first = _first(error)
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         text = f"unknown key {key!r}"
         parent = _model_at(model, first["loc"][:-1])
         if parent is not None:
+            text += _nearest(first["loc"], parent)
             text += f"; allowed: {', '.join(parent.model_fields)}"
     elif first["type"] == "missing":
         text = f"missing key {key!r}"
@@ -101,6 +115,22 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         text = f"{key}: {message}{given}" if key else f"{message}{given}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return text + more
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """The problem to name: where a key is missing, it may be there under a wrong name."""
+    problems = error.errors(include_url=False)
+    if problems[0]["type"] != "missing":
+        return problems[0]
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    return (unknown or problems)[0]
+
+
+def _nearest(location: tuple[int | str, ...], parent: type[BaseModel]) -> str:
+    """The allowed key that an unknown one was probably meant to be, if any is like it."""
+    *above, last = (str(part) for part in location)
+    found = get_close_matches(last, parent.model_fields, n=1)
+    return f"; nearest: {'.'.join([*above, found[0]])}" if found else ""
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:

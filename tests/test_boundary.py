@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from deepinv.models import TVDenoiser
 from deepinv.physics import BlurFFT
 
-from pnp_priors import images
+from pnp_priors import boundary, images
 from pnp_priors.boundary import extend
 from pnp_priors.errors import InputError, UnknownNameError
 from pnp_priors.pipelines import files
@@ -101,6 +101,16 @@ def test_the_canvas_is_periodic_and_goes_on_smoothly(mode):
     inside = (y.diff(dim=-1)).abs().max()
     assert (canvas[..., 0] - canvas[..., -1]).abs().max() < 1.5 * inside
     assert canvas.diff(dim=-1).abs().max() < 1.5 * inside
+
+
+@pytest.mark.parametrize("sharp", [scene, photo])
+def test_the_surroundings_are_nearly_solved_for(sharp, monkeypatch):
+    """Not left where the search for what explains the photo had only begun: 20 steps would fail."""
+    y, _ = blurred_validly(sharp(), motion())
+    found = extend(y, motion()).y
+    monkeypatch.setattr(boundary, "_EXTEND_STEPS", 250)
+    solved = extend(y, motion()).y
+    assert (found - solved).square().mean().sqrt() < 0.02
 
 
 @pytest.mark.parametrize("mode", ["taper", "extend"])

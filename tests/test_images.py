@@ -282,3 +282,8 @@ def test_a_name_is_as_good_as_a_path(tmp_path) -> None:
     Pillow.fromarray(np.full((2, 3), 51, np.uint8)).save(path)
     np.testing.assert_allclose(images.read(str(path)).pixels, 0.2)
     assert images.is_image(str(path))
+    copy = tmp_path / "copy.png"
+    images.write(str(copy), images.read(path))
+    images.write_pages(str(copy.with_suffix(".tif")), [images.read(str(copy))] * 2)
+    np.testing.assert_array_equal(stored(copy), 51)
+    np.testing.assert_array_equal(stored(copy.with_suffix(".tif")), 51)

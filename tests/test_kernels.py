@@ -119,3 +119,7 @@ def test_fits():
     kernels.check_fits((5, 5), 6, 6)
     with pytest.raises(InputError, match=r"\(5x5 pixels\) must be smaller than the image \(5x9\)"):
         kernels.check_fits((5, 5), 9, 5)
+    # the size that a file has, and the one that counts
+    kernels.check_fits((4, 4), 6, 6)
+    with pytest.raises(InputError, match=r"\(200x160 pixels, padded to 201x161\) must be smaller"):
+        kernels.check_fits((160, 200), 180, 201)

@@ -63,6 +63,8 @@ def test_every_file_of_the_package_is_inside(wheel):
             assert file.relative_to(ROOT).as_posix() in inside
     assert any(name.startswith("pnp_priors/training/recipes/") for name in inside)
     assert "pnp_priors/training/influence_lookup.c" in inside
+    # without it, type checkers take everything of the package as Any
+    assert "pnp_priors/py.typed" in inside
 
 
 def test_a_wheel_from_the_sdist_is_the_same(wheel, tmp_path):

@@ -34,15 +34,22 @@ def test_good_content(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"name": "x", "nam": 1}, "f: unknown key 'nam'; allowed: name, inner, limit"),
+        (
+            {"name": "x", "nam": 1},
+            "f: unknown key 'nam'; nearest: name; allowed: name, inner, limit",
+        ),
         ({"name": "x", "inner": {"size": 1, "s": 2}}, "f: unknown key 'inner.s'; allowed: size"),
+        (
+            {"name": "x", "inner": {"sise": 1}},
+            "f: unknown key 'inner.sise'; nearest: inner.size; allowed: size",
+        ),
         ({}, "f: missing key 'name'"),
         ({"name": "x", "inner": {"size": "big"}}, "f: inner.size: .*integer.*got 'big'"),
         ({"name": "x", "inner": 3}, r"f: inner: expected keys below it: size \(got 3\)"),
         ({"name": "x", "inner": {"size": 3}, "limit": 2}, "f: size is above the limit$"),
         ({"name": 3, "other": 1}, r"f: name: .* \(and 1 more\)"),
         ([1], "f: expected keys and values, got list"),
-        (None, "f: expected keys and values, got NoneType"),
+        (None, "^f: it is empty; expected keys and values$"),
     ],
 )
 def test_bad_content_is_one_line(content, message):
@@ -56,7 +63,13 @@ def test_bad_files(tmp_path):
         read_yaml(tmp_path / "none.yaml")
     path = tmp_path / "a.yaml"
     path.write_text("a: 1\nb: [1,\n")
-    with pytest.raises(ConfigError, match=r"a\.yaml, line 3: not readable as YAML"):
+    with pytest.raises(ConfigError, match=r"a\.yaml, line 3: not readable as YAML \(while parsing"):
+        read_yaml(path)
+    path.write_text("a: b: c\n")
+    with pytest.raises(ConfigError, match=r"line 1: .* \(mapping values are not allowed here\)$"):
+        read_yaml(path)
+    path.write_text("a:\n\tb: 1\n")
+    with pytest.raises(ConfigError, match=r"line 2: .* found character '\\t'"):
         read_yaml(path)
     path.write_text("a:\n  b: 1\n  c: 2\n  b: 3\n")
     with pytest.raises(ConfigError, match=r"a\.yaml, line 4: the key 'b' is there twice"):

@@ -517,21 +517,31 @@ def test_in_a_solver_it_does_as_the_prior_does(name: str) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", [1, 2])
 @pytest.mark.parametrize(("name", "reach"), [("pgd", 4 + 4), ("red", 4)])
-def test_the_strict_halo_of_gradient_solvers(name: str, reach: int) -> None:
-    """Blur with local borders, all iterations in each tile."""
-    prior, kernel = random_weights(FFDNet(depth=2, width=4)), random(1, 1, 3, 5, seed=3)
+def test_the_strict_halo_of_gradient_solvers(name: str, reach: int, cell: int) -> None:
+    """Blur with local borders, all iterations in each tile.
+
+    A prior that works in cells sees those of a mirrored tile elsewhere than those of the mirrored
+    image, so that it is not mirrored.
+    """
+    prior: Prior = random_weights(FFDNet(depth=2, width=4))
+    if cell == 1:
+        prior = random_weights(DnCNN(depth=4, width=4, batch_norm=False))
+    kernel = random(1, 1, 3, 5, seed=3)
     physics = Blur(kernel / kernel.sum(), padding="replicate")
     schedule = dpir(0.02, 3)
 
     def restore(y: Tensor) -> Tensor:
-        return solver(name, prior, schedule)(y, physics)
+        return solver(name, prior, schedule, mirror=cell == 1)(y, physics)
 
     halo = strict_solver_halo(name, len(schedule), (3, 5), prior)
-    assert halo == 3 * reach + 2
+    assert prior.size_multiple == cell
+    if cell == 2:
+        assert halo == 3 * reach + 2
     y = random(1, 1, 51, 83)
     whole = restore(y)
-    found = in_tiles(restore, y, halo, tile=2 * halo + 8, multiple=2)
+    found = in_tiles(restore, y, halo, tile=2 * halo + 8, multiple=cell)
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-10)
     less = in_tiles(restore, y, halo // 2, tile=2 * halo + 8, multiple=2)
     assert (less - whole).abs().max() > 1e-6

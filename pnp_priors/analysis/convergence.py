@@ -69,7 +69,8 @@ def run(
         with warnings.catch_warnings():
             # What a blind prior does in a solver is what is measured here.
             warnings.simplefilter("ignore", BlindPriorWarning)
-            model = solver(name, prior, schedule)
+            # Mirroring would make it another operator in each iteration.
+            model = solver(name, prior, schedule, mirror=False)
         last, metrics = model(problem.y, problem.physics, x_gt=problem.clean, compute_metrics=True)
     finally:
         watch.remove()

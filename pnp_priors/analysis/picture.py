@@ -141,7 +141,8 @@ def _equivariance(axes: Axes, assessment: Assessment, regime: Regime) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     at = f"{regime.symbol} = {found.level}"
-    axes.set_xlabel(f"error at {at}, % of the correction x - D(x)", fontsize=8)
+    # In one line it is wider than the panel.
+    axes.set_xlabel(f"error at {at},\n% of the correction x - D(x)", fontsize=8)
 
 
 def _convergence(axes: Axes, assessment: Assessment) -> None:
@@ -161,14 +162,16 @@ def _convergence(axes: Axes, assessment: Assessment) -> None:
 def _solving(axes: Axes, assessment: Assessment) -> None:
     ends, curves = assessment.convergence or {}, assessment.curves or {}
     for style, (name, end) in enumerate(ends.items()):
-        last = "" if end.psnr is None else f", last {end.psnr:.2f} dB"
+        last = "" if end.psnr is None else f", last {end.psnr:.2f}"
         label = f"{name.upper()} best {end.best_psnr:.2f}{last}"
         _iterations(axes, curves[name].psnr, 0, style, label)
     low, high = axes.get_ylim()
     # The first iterates of ADMM, and diverging ones, would hide the differences of interest.
-    axes.set_ylim(max(low, max(end.best_psnr for end in ends.values()) - _SHOWN), high)
+    low = max(low, max(end.best_psnr for end in ends.values()) - _SHOWN)
+    # Room for the legend above the curves: they begin below, and may leave there.
+    axes.set_ylim(low, high + 0.25 * (high - low))
     axes.set_ylabel("PSNR (dB)", fontsize=8)
-    axes.legend(fontsize=7.5, loc="lower right")
+    axes.legend(fontsize=7.5, loc="upper right")
 
 
 def _iterations(axes: Axes, values: list[float], first: int, style: int, label: str) -> None:

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from pnp_priors.benchmark import presets
 from pnp_priors.benchmark.data import as_tensor, evaluation_files, load_luma
-from pnp_priors.benchmark.metrics import SCORING, Score, score
+from pnp_priors.benchmark.metrics import MIRRORING, SCORING, Score, score
 from pnp_priors.benchmark.tasks import Setting, known
 from pnp_priors.errors import InputError
 from pnp_priors.physics.jpeg_file import from_pixels
@@ -97,7 +97,9 @@ METHODS: dict[str, Callable[[Prior, float], Tuned]] = {
 def protocol(setting: Setting) -> str:
     """How it is measured, in one sentence."""
     words = SETS[setting.dataset].words
-    how = "" if setting.method is None else f"{setting.method}: quantisation intervals as data; "
+    how = ""
+    if setting.method is not None:
+        how = f"{setting.method}: quantisation intervals as data, {MIRRORING}; "
     return f"{words}; gray JPEG by Pillow's encoder at quality q; {how}{SCORING}"
 
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from pnp_priors.benchmark import presets
 from pnp_priors.benchmark.data import evaluation_files, load_image, load_kernels
-from pnp_priors.benchmark.metrics import SCORING, Score, score
+from pnp_priors.benchmark.metrics import MIRRORING, SCORING, Score, score
 from pnp_priors.benchmark.noise import add_noise
 from pnp_priors.benchmark.tasks import Setting, check_sigma, known
 from pnp_priors.boundary import extend
@@ -113,7 +113,8 @@ def problem_set(name: str) -> ProblemSet:
 
 def protocol(setting: Setting) -> str:
     """How it is measured, in one sentence."""
-    return BLURS[known("blur", setting.blur, BLURS)]
+    words = BLURS[known("blur", setting.blur, BLURS)]
+    return words if setting.method == "r-denoise" else f"{words}; {MIRRORING}"
 
 
 def channels(setting: Setting) -> int:

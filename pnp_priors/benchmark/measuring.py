@@ -47,7 +47,15 @@ PROTOCOL_VERSIONS: dict[Task, int] = {
     "deconvolution": 1,
 }
 #: likewise, of one way to use a prior alone
-METHOD_VERSIONS: dict[tuple[Task, str | None], int] = {("super-resolution", "hqs"): 2}
+METHOD_VERSIONS: dict[tuple[Task, str | None], int] = {
+    # Since these, solvers mirror what they show the prior.
+    ("super-resolution", "hqs"): 3,
+    **{
+        (task, method): 2
+        for task in ("deconvolution", "deblocking")
+        for method in ("hqs", "hqs-genericdp", "hqs-preset", "admm-preset", "drs-preset")
+    },
+}
 
 
 def bench(task: Task) -> Bench:

@@ -16,6 +16,8 @@ SCORING = (
     "output clipped to [0, 1]; means of the images' PSNR and of their SSIM (Gaussian window 11, "
     "sigma 1.5, data range 1)"
 )
+#: of those in which a solver of :mod:`pnp_priors.solvers` runs
+MIRRORING = "the prior sees every iterate mirrored another way"
 
 #: half of SSIM's Gaussian window of 11 pixels
 _BORDER = 5

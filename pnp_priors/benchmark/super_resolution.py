@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from pnp_priors.benchmark.data import as_tensor, evaluation_files, load_luma
-from pnp_priors.benchmark.metrics import SCORING, Score, score
+from pnp_priors.benchmark.metrics import MIRRORING, SCORING, Score, score
 from pnp_priors.benchmark.tasks import Setting, known
 from pnp_priors.errors import InputError
 from pnp_priors.priors.base import Prior
@@ -67,7 +67,8 @@ def protocol(setting: Setting) -> str:
     return (
         "Y channel (ITU-R 601, 16 to 235; gray files as they are), antialiased bicubic reduction, "
         f"rounded to 8 bits, input enlarged bicubically; a border of scale pixels left out; "
-        f"hqs: {ITERATIONS} iterations to sigma = 0.5 scale; direct: one pass; {SCORING}"
+        f"hqs: {ITERATIONS} iterations to sigma = 0.5 scale, {MIRRORING}; direct: one pass; "
+        f"{SCORING}"
     )
 
 

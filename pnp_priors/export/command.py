@@ -41,7 +41,9 @@ def export(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of a pipeline."),
     ] = None,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators.")] = 18,
+    opset: Annotated[
+        int | None, typer.Option(help="Version of ONNX's operators; 18, the default.")
+    ] = None,
     every: Annotated[
         bool,
         typer.Option("--all", help="All of a table that are not there; with --precision, of one."),
@@ -59,24 +61,30 @@ def export(
 
     # onnx first: its extra brings torch as well
     need("onnx", "torch", "deepinv")
+    from pnp_priors.export.graphs.restorations.builder import OPSET
+
     if out is None:
         raise InputError("-o is missing: the file to write, or the folder of --all")
     if every:
         single: dict[str, object] = {
             "a name": name,
             "--sigma": sigma,
-            "--set": settings,
+            "--set": settings or None,
             "--iterations": iterations,
+            "--channels": channels,
+            "--opset": opset,
         }
-        single["--channels"] = channels
-        given = [option for option, value in single.items() if value]
+        given = [option for option, value in single.items() if value is not None]
         if given:
             raise InputError(f"--all takes everything from its table: leave out {given[0]}")
+        if calibration is not None and precision not in (None, "int8"):
+            raise InputError(f"--calibration is for int8; the precision is {precision}")
         return _all(targets, out, precision, calibration)
     if targets is not None:
         raise InputError("--targets is for --all")
     if name is None:
         raise InputError("the name of a prior or a pipeline is missing, or --all")
+    version = OPSET if opset is None else opset
     if _is_pipeline(name):
         if sigma is not None or precision not in (None, "float32") or calibration is not None:
             raise InputError(
@@ -86,7 +94,8 @@ def export(
         from pnp_priors.pipelines.files import parse_settings
 
         overrides = parse_settings(settings or [])
-        path = export_pipeline(name, out, overrides, iterations or "fixed", opset, channels)
+        choice = "fixed" if iterations is None else iterations
+        path = export_pipeline(name, out, overrides, choice, version, channels)
     else:
         if settings or iterations is not None or channels is not None:
             raise InputError(
@@ -94,8 +103,8 @@ def export(
             )
         from pnp_priors.export.prior import export_prior
 
-        wanted = precision or "float32"
-        path = export_prior(name, out, sigma, wanted, opset, calibration=calibration)  # type: ignore[arg-type]
+        wanted = "float32" if precision is None else precision
+        path = export_prior(name, out, sigma, wanted, version, calibration=calibration)  # type: ignore[arg-type]
     print(f"{path} ({path.stat().st_size:,} bytes), reference {reference_path(path).name}")
 
 

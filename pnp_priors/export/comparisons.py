@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pnp_priors import registry
 from pnp_priors.errors import InputError
-from pnp_priors.export.graphs.priors import graph_of
-from pnp_priors.export.inputs import inputs_of, scene
-from pnp_priors.export.problems import check_weights, sigma_form
-from pnp_priors.export.tasks import deconvolution, jpeg_deblocking, super_resolution
-from pnp_priors.physics.jpeg import chrominance_table, luminance_table, simulate, simulate_colour
+from pnp_priors.export.example import Example, Task
+from pnp_priors.export.graphs.priors import SigmaForm, graph_of
+from pnp_priors.export.inputs import Size, inputs_of, scene
+from pnp_priors.export.restorations import ITERATIONS, TASKS
 from pnp_priors.pipelines import files, schedule
 from pnp_priors.pipelines.build import build
-from pnp_priors.pipelines.tasks.deconvolution import DeconvolutionRestorer
-from pnp_priors.pipelines.tasks.super_resolution import SuperResolutionRestorer
+from pnp_priors.pipelines.restorer import Restorer
+from pnp_priors.pipelines.schemas.deconvolution import Kernel
+from pnp_priors.runtime.passport import Passport
 from pnp_priors.runtime.session import Session
+from pnp_priors.runtime.verify import Problem
 
 
 class Comparison(NamedTuple):
     """What both engines are given.
 
-    :param inputs: of the graph.
-    :param by_torch: the same of the inputs as tensors on the device.
-    :param clean: about the image without what is to be removed, to compare two PSNRs.
+    :param problem: inputs of the graph, and what torch in float64 on the device makes of them.
+    :param by_torch: in float32, of the same inputs as tensors on the device.
     """
 
-    inputs: dict[str, np.ndarray]
-    by_torch: Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
-    clean: np.ndarray
+    problem: Problem
+    by_torch: Callable[[Mapping[str, Tensor]], Tensor]
 
 
 def of_prior(session: Session, side: int, device: torch.device) -> Comparison:
@@ -40,78 +41,36 @@ def of_prior(session: Session, side: int, device: torch.device) -> Comparison:
     passport = session.passport
     check_weights(passport, session.path.name)
     prior = registry.load(passport.name, device=device)
+    exact = registry.load(passport.name, device=device, dtype=torch.float64)
     graph = graph_of(prior, sigma_form(session))
-    low, high = passport.sigma_range or (0.0, 1.0)
+    low, high = passport.sigma_range or prior.sigma_range
+    level = min(max(25 / 255, low), high)
     size = (1, prior.channels, side, side)
-    inputs = inputs_of(graph, size, seed=0, level=min(max(25 / 255, low), high))
-    return Comparison(inputs, lambda given: prior(**given), scene(size))
+    inputs = inputs_of(graph, size, seed=0, level=level)
+
+    def in_float64() -> np.ndarray:
+        given = {k: torch.from_numpy(v).to(device, torch.float64) for k, v in inputs.items()}
+        with torch.no_grad():
+            return exact(**given).cpu().numpy()
+
+    noise = None if "table" in inputs else 255 * level
+    problem = Problem("a scene", inputs, in_float64, clean=scene(size), level=noise)
+    return Comparison(problem, lambda given: prior(**given))
 
 
 def of_restoration(session: Session, side: int, device: torch.device) -> Comparison:
     """A photo with what the task removes."""
-    passport = session.passport
-    if passport.task not in RESTORATIONS or passport.settings is None:
-        raise InputError(f"{session.path.name}: nothing to compare the task {passport.task} with")
-    settings = {key: value for key, value in passport.settings.items() if key != "task"}
-    pipeline: Any = files.read(files.find(passport.task), settings)
-    found = RESTORATIONS[passport.task](build(pipeline), session, side, device)
-    if "iterations" in session.inputs:
-        found.inputs["iterations"] = np.array(schedule.iterations(pipeline), np.int64)
-    return found
+    # Two of them: a module becomes float64 in place.
+    ours, theirs = (
+        example(session, restorer_of(session), (1, 3, side, side), task_of(session).LEVEL)
+        for _ in range(2)
+    )
+    ours.restorer.to(device)
+    theirs.restorer.to(device)
+    problem = Problem(ours.label, ours.inputs, theirs.in_float64, clean=ours.clean)
+    return Comparison(problem, lambda given: ours.restored(given["x"]))
 
 
-def _blurred(restorer: Any, session: Session, side: int, device: torch.device) -> Comparison:
-    blur, size = deconvolution.kernel(), (1, 3, side, side)
-    noise = deconvolution.NOISE
-    own = DeconvolutionRestorer(restorer.pipeline, restorer.prior, blur).to(device)
-    inputs = {
-        "x": deconvolution.blurred(size, blur),
-        "kernel": blur,
-        "noise": np.array([noise], np.float32),
-    }
-    return Comparison(inputs, lambda given: own(given["x"], noise=noise), scene(size))
-
-
-def _small(restorer: Any, session: Session, side: int, device: torch.device) -> Comparison:
-    blur = deconvolution.kernel() if "kernel" in session.inputs else None
-    own = SuperResolutionRestorer(restorer.pipeline, restorer.prior, blur).to(device)
-    size, level = (1, 3, side, side), super_resolution.NOISE
-    noisy = scene(size) + level * np.random.default_rng(0).standard_normal(size)
-    inputs = {"x": noisy.astype(np.float32)}
-    if blur is not None:
-        inputs["kernel"] = blur
-    noise = None if own.one_pass else level
-    if noise is not None:
-        inputs["noise"] = np.array([noise], np.float32)
-    factor = restorer.pipeline.factor
-    large = round(factor * side)
-    clean = scene((1, 3, large, large))
-    return Comparison(inputs, lambda given: own(given["x"], noise=noise), clean)
-
-
-def _compressed(restorer: Any, session: Session, side: int, device: torch.device) -> Comparison:
-    quality = jpeg_deblocking.QUALITY
-    stated = restorer.pipeline.model_copy(update={"quality": quality})
-    own = type(restorer)(stated, restorer.prior).to(device)
-    luma, chroma = luminance_table(quality), chrominance_table(quality)
-    channels = session.inputs["x"].shape[1]
-    size = (1, int(channels), side, side)
-    clean = torch.from_numpy(scene(size)).float().clamp(0, 1)
-    x = simulate(clean, luma) if channels == 1 else simulate_colour(clean, luma, chroma)
-    inputs = {"x": x.numpy()}
-    if "table" in session.inputs:
-        inputs["table"] = luma.numpy()
-    else:
-        inputs["tables"] = np.stack([luma.numpy(), chroma.numpy(), chroma.numpy()])
-    return Comparison(inputs, lambda given: own(given["x"]), clean.numpy())
-
-
-#: by task
-RESTORATIONS = {
-    "deconvolution": _blurred,
-    "super-resolution": _small,
-    "jpeg-deblocking": _compressed,
-}
 #: by the kind in a passport
 KINDS = {"prior": of_prior, "restoration": of_restoration}
 
@@ -123,3 +82,84 @@ def comparison(session: Session, side: int, device: torch.device) -> Comparison:
         has no comparison.
     """
     return KINDS[session.passport.kind](session, side, device)
+
+
+def task_of(session: Session) -> Task:
+    """What draws a restoration's inputs.
+
+    :raises InputError: a task that no graph is for.
+    """
+    task = session.passport.task
+    if task not in TASKS:
+        raise InputError(f"{session.path.name}: nothing to compare the task {task} with")
+    return cast(Task, importlib.import_module(TASKS[task].partition(":")[0]))
+
+
+def restorer_of(session: Session) -> Restorer:
+    """The torch restorer of a restoration's passport, in float32 on the CPU.
+
+    :raises InputError: a task that no graph is for, other weights than the installed ones, no
+        settings in the passport, or a preset of one's own among them.
+    :raises ConfigError: settings that this version does not know.
+    """
+    passport = session.passport
+    task_of(session)
+    check_weights(passport, session.path.name)
+    if passport.settings is None:
+        raise InputError(f"{session.path.name}: its passport has no settings to restore by")
+    if (passport.settings.get("solver") or {}).get("preset") is not None:
+        # The passport has its identity, not where it lies.
+        raise InputError(
+            f"{session.path.name}: its schedule is that of a preset's file, which it does not "
+            "have with it; --reference compares with the reference beside it"
+        )
+    settings = {key: value for key, value in passport.settings.items() if key != "task"}
+    restorer = build(files.read(files.find(passport.task), settings))
+    if "kernel" in session.inputs:
+        # Passports leave out files; that there is a kernel changes the schedule.
+        stated: Any = {"kernel": Kernel(file="an input of the graph")}
+        restorer.pipeline = restorer.pipeline.model_copy(update=stated)
+    return restorer
+
+
+def example(
+    session: Session, restorer: Restorer, size: Size, level: float, seed: int = 0
+) -> Example:
+    """Inputs of this size, as far as the graph takes it: channels may be fixed, and the batch.
+
+    :param level: of what is removed: noise in [0, 1], or a quality.
+    """
+    fixed = session.inputs["x"].shape
+    fitted: Any = tuple(
+        own if isinstance(own, int) else given for own, given in zip(fixed, size, strict=True)
+    )
+    found = task_of(session).example(restorer, fitted, level, seed)
+    if ITERATIONS in session.inputs:
+        pipeline: Any = restorer.pipeline
+        found.inputs[ITERATIONS] = np.array(schedule.iterations(pipeline), np.int64)
+    return found
+
+
+def sigma_form(session: Session) -> SigmaForm | None:
+    """How a prior's graph takes sigma."""
+    if "sigma" not in session.inputs:
+        return None
+    return "level" if len(session.inputs["sigma"].shape) == 1 else "map"
+
+
+def check_weights(passport: Passport, file: str) -> None:
+    """Refuse a file that was exported from other weights than those installed.
+
+    :raises InputError: says what each has.
+    """
+    if passport.prior not in registry.available():
+        raise InputError(
+            f"{file}: its prior {passport.prior!r} is not installed; --reference compares with the "
+            "reference beside it"
+        )
+    installed = registry.fingerprint(registry.describe(passport.prior))
+    if installed != passport.weights_sha256:
+        raise InputError(
+            f"{file}: exported from weights {passport.weights_sha256[:12]}…, {passport.prior} has "
+            f"{installed[:12]}… now: export it again, or compare with --reference"
+        )

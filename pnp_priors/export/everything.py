@@ -29,6 +29,13 @@ from pnp_priors.runtime.verify import against_reference
 
 #: a row of a table
 Row = PriorTarget | RestorationTarget
+#: what a row may fail with while the rest goes on
+_FAILURES = (
+    PnpPriorsError,
+    OSError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+)
 #: what is measured when a file is made, so that it does not tell whether a file is up to date
 _MEASURED = {"psnr_difference": {}, "tolerance": 1.0}
 
@@ -66,7 +73,7 @@ def export_all(
                     f"{worst.difference:.1e} from its reference, the table allows {worst.allowed:g}"
                 )
             announce(f"{path} ({path.stat().st_size:,} bytes)")
-        except (PnpPriorsError, OSError, onnx.checker.ValidationError) as error:
+        except _FAILURES as error:
             failed.append(f"{row.file}: {' '.join(str(error).split())}")
             announce(f"{path}: FAILED")
     return failed
@@ -83,7 +90,13 @@ def _up_to_date(row: Row, path: Path) -> bool:
     if found.model_copy(update=_MEASURED) != passport.model_copy(update=_MEASURED):
         return False
     graph = onnx.load(path, load_external_data=False).graph
-    inputs = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.input}
+    # An optional input has its value among the initializers; rows do not say which there are.
+    optional = {tensor.name for tensor in graph.initializer}
+    inputs = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in graph.input
+        if value.name not in optional
+    }
     return found.tolerance == row.tolerance and inputs == axes
 
 
@@ -118,7 +131,8 @@ def _write(row: Row, path: Path, calibration: Path | None) -> None:
 
 @_write.register
 def _(row: PriorTarget, path: Path, calibration: Path | None) -> None:
-    export_prior(row.prior, path, row.sigma, row.precision, row.opset, row.tolerance, calibration)
+    images = calibration if row.precision == "int8" else None
+    export_prior(row.prior, path, row.sigma, row.precision, row.opset, row.tolerance, images)
 
 
 @_write.register

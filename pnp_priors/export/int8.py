@@ -26,6 +26,7 @@ from PIL import Image
 
 from pnp_priors.errors import InputError, MissingFileError
 from pnp_priors.export.writer import serialised
+from pnp_priors.report.similarity import psnr
 from pnp_priors.runtime.session import session_of
 from pnp_priors.training.data import image_files, read_image
 
@@ -152,14 +153,10 @@ def psnr_difference(
         differences = []
         for number, clean in enumerate(images):
             inputs = noisy(graph, clean, level, CALIBRATED + number)
-            ours, exact = (_psnr(one.run(None, inputs)[0], clean) for one in sessions)
+            ours, exact = (psnr(one.run(None, inputs)[0], clean) for one in sessions)
             differences.append(ours - exact)
         found[str(level)] = round(float(np.mean(differences)), 2)
     return found
-
-
-def _psnr(restored: np.ndarray, clean: np.ndarray) -> float:
-    return float(-10 * np.log10(np.square(restored.astype(np.float64) - clean).mean()))
 
 
 class _Reader:

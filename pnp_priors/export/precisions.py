@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pnp_priors.export.graphs.priors import PriorGraph
     from pnp_priors.priors.base import Prior
 
-#: what is allowed beyond the largest difference that was measured
-MARGIN = 2.0
+#: what is allowed beyond the largest difference that was measured, and what is at least
+MARGIN, LEAST = 2.0, 1e-9
 #: sizes of images that differences are measured on at every level, as for a gray prior; and at the
 #: highest one alone
 _EVERY: tuple[Size, ...] = ((1, 1, 64, 80),)
@@ -136,10 +136,17 @@ def largest_difference(
         (found,) = session.run(None, inputs)
         difference = np.abs(found - in_torch(exact, inputs)).max()
         differences.append(float(difference) / max(1.0, level / 255 / graph.sigma_range[1]))
-    return max(differences)
+    return float(np.max(differences))  # NaN is larger than all
 
 
-def with_margin(difference: float) -> float:
-    """A tolerance: twice the difference, rounded up to one digit."""
-    digit = 10 ** np.floor(np.log10(MARGIN * difference))
-    return float(f"{np.ceil(MARGIN * difference / digit) * digit:.0e}")
+def with_margin(difference: float, digits: int = 1) -> float:
+    """A tolerance: twice the difference, rounded up to so many digits; :data:`LEAST` where that
+    is less, as of no difference at all.
+
+    :raises InputError: a difference that is NaN or infinite: no tolerance has it.
+    """
+    if not np.isfinite(difference):
+        raise InputError(f"the file differs from torch by {difference}: no tolerance allows that")
+    wanted = max(MARGIN * difference, LEAST)
+    digit = 10 ** (np.floor(np.log10(wanted)) - digits + 1)
+    return float(f"{np.ceil(wanted / digit) * digit:.{digits - 1}e}")

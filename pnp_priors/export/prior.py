@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import onnx
 import torch
 
 from pnp_priors import registry
@@ -14,12 +15,13 @@ from pnp_priors.errors import InputError
 from pnp_priors.export.graphs.priors import PriorGraph, SigmaForm, graph_of
 from pnp_priors.export.graphs.restorations.builder import OPSET
 from pnp_priors.export.inputs import Size, in_torch, inputs_of
-from pnp_priors.export.precisions import PRECISIONS, Request
+from pnp_priors.export.precisions import PRECISIONS, Request, with_margin
 from pnp_priors.export.targets import stated_tolerance
-from pnp_priors.export.writer import write
+from pnp_priors.export.writer import serialised, write
 from pnp_priors.priors.base import Prior
 from pnp_priors.runtime.passport import INT8_LOWEST, Passport, Precision, read_passport
 from pnp_priors.runtime.reference import Case, write_reference
+from pnp_priors.runtime.session import session_of
 
 #: sizes of the reference cases; channels are those of a gray prior
 REFERENCE_SIZES: tuple[Size, ...] = ((1, 1, 48, 40), (1, 1, 1, 1), (2, 3, 17, 23))
@@ -51,17 +53,20 @@ def export_prior(
     :param opset: version of ONNX's operators; 18.
     :param tolerance: largest difference to torch that the passport is to state. By default that of
         the shipped table (:mod:`pnp_priors.export.targets`), else what is measured now, twice.
-    :param calibration: of int8: a folder of clean images; by default ``train`` in the folder that
-        the environment variable ``PNP_PRIORS_DATA`` names.
+    :param calibration: of int8 alone: a folder of clean images; by default ``train`` in the folder
+        that the environment variable ``PNP_PRIORS_DATA`` names.
     :returns: the path.
     :raises UnknownNameError: no such prior; lists the nearest.
-    :raises InputError: another suffix, or a sigma, precision or opset that cannot be had.
+    :raises InputError: another suffix, a sigma, precision or opset that cannot be had, or a
+        calibration of another precision.
     """
     path = Path(path)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: the name of an exported file ends in .onnx")
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} cannot be had; known: {', '.join(PRECISIONS)}")
+    if calibration is not None and precision != "int8":
+        raise InputError(f"calibration is for int8; the precision is {precision}")
     if sigma not in (None, *get_args(SigmaForm)):
         raise InputError(f"sigma is 'level' or 'map', got {sigma!r}")
     if opset != OPSET:
@@ -75,8 +80,20 @@ def export_prior(
         tolerance = stated_tolerance(passport)
     model = PRECISIONS[precision](Request(graph, exact, passport, tolerance, images))
     write(model, path)
-    write_reference(path, reference_cases(exact, graph), read_passport(path).tolerance)
+    cases = reference_cases(exact, graph, inside=precision == "int8")
+    allowed = read_passport(path).tolerance
+    if precision == "int8":
+        # That of the worst pixel at the strongest noise: the noisy image itself is within it.
+        allowed = min(allowed, with_margin(_largest_difference(model, cases), 2))
+    write_reference(path, cases, allowed)
     return path
+
+
+def _largest_difference(model: onnx.ModelProto, cases: list[Case]) -> float:
+    """Of a model to its reference."""
+    session = session_of(serialised(model))
+    found = [np.abs(session.run(None, case.inputs)[0] - case.restored).max() for case in cases]
+    return float(np.max(found))  # NaN is larger than all
 
 
 def prior_passport(
@@ -124,14 +141,18 @@ def _measured_on(task: str, dataset: str) -> str:
     return dataset if task == "denoising" else f"{dataset} ({task})"
 
 
-def reference_cases(exact: Prior, graph: PriorGraph) -> list[Case]:
+def reference_cases(exact: Prior, graph: PriorGraph, inside: bool = False) -> list[Case]:
     """Inputs drawn by formulas, and what torch makes of them.
 
     :param exact: the prior in float64: torch's own float32 may be as far from it as the tolerance.
+    :param inside: never tell a level below the trained range. There contrast is stretched, beyond
+        the scales of int8: single pixels would make its tolerance say nothing.
     """
     cases = []
     for number, (batch, channels, height, width) in enumerate(REFERENCE_SIZES):
         size = (batch, channels if exact.channels == 1 else exact.channels, height, width)
         inputs = inputs_of(graph, size, seed=number, level=sum(graph.sigma_range) / 2)
+        if inside and "sigma" in inputs:
+            inputs["sigma"] = np.maximum(inputs["sigma"], np.float32(graph.sigma_range[0]))
         cases.append(Case(inputs, in_torch(exact, inputs).astype(np.float32)))
     return cases

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import numpy as np
 import torch
 
 from pnp_priors import registry
-from pnp_priors.errors import InputError
-from pnp_priors.export.graphs.priors import SigmaForm, graph_of
+from pnp_priors.export.comparisons import (
+    check_weights,
+    example,
+    restorer_of,
+    sigma_form,
+    task_of,
+)
+from pnp_priors.export.graphs.priors import graph_of
 from pnp_priors.export.inputs import Size, in_torch, inputs_of, scene
-from pnp_priors.runtime.passport import Passport
+from pnp_priors.export.tasks.deconvolution import kernel
 from pnp_priors.runtime.session import Session
 from pnp_priors.runtime.verify import Problem
 
@@ -59,26 +66,31 @@ def of_prior(session: Session) -> Iterator[Problem]:
         )
 
 
-def sigma_form(session: Session) -> SigmaForm | None:
-    """How a prior's graph takes sigma."""
-    if "sigma" not in session.inputs:
-        return None
-    return "level" if len(session.inputs["sigma"].shape) == 1 else "map"
+def of_restoration(session: Session) -> Iterator[Problem]:
+    """Small photos of the sizes and levels that the task names.
 
+    They are compared with torch in float64; what is timed is float32.
 
-def check_weights(passport: Passport, file: str) -> None:
-    """Refuse a file that was exported from other weights than those installed.
-
-    :raises InputError: says what each has.
+    :raises InputError: the prior is not installed, or has got other weights since.
+    :raises ConfigError: settings that this version does not know.
     """
-    if passport.name not in registry.available():
-        raise InputError(
-            f"{file}: its prior {passport.name!r} is not installed; --reference compares with the "
-            "reference beside it"
+    # Two of them: a module becomes float64 in place.
+    restorer, exact = restorer_of(session), restorer_of(session)
+    for number, (size, level) in enumerate(task_of(session).VERIFIED):
+        if "kernel" in session.inputs:
+            size = _larger_than(kernel(), size)
+        ours = example(session, restorer, size, level, number)
+        theirs = example(session, exact, size, level, number)
+        yield Problem(
+            label="×".join(map(str, ours.inputs["x"].shape)) + f", {ours.label}",
+            inputs=ours.inputs,
+            exact=theirs.in_float64,
+            as_used=ours.in_float32,
+            clean=ours.clean,
         )
-    installed = registry.fingerprint(registry.describe(passport.name))
-    if installed != passport.weights_sha256:
-        raise InputError(
-            f"{file}: exported from weights {passport.weights_sha256[:12]}…, {passport.name} has "
-            f"{installed[:12]}… now: export it again, or compare with --reference"
-        )
+
+
+def _larger_than(blur: np.ndarray, size: Size) -> Size:
+    """At least one pixel more than a kernel in both directions, as the torch engine asks for."""
+    rows, columns = blur.shape
+    return (*size[:2], max(size[2], rows + 1), max(size[3], columns + 1))

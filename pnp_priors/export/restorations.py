@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pnp_priors import registry
+from pnp_priors.card import Card
 from pnp_priors.errors import InputError
 from pnp_priors.export.graphs.priors import graph_of
 from pnp_priors.export.graphs.restorations.builder import Graph, Value
 from pnp_priors.export.graphs.restorations.solvers import PriorModel
 from pnp_priors.export.prior import prior_passport
 from pnp_priors.export.writer import Axes, finish, to_model, write
-from pnp_priors.pipelines import files
+from pnp_priors.pipelines import files, schedule
 from pnp_priors.pipelines.build import build
 from pnp_priors.runtime.passport import Passport
 from pnp_priors.runtime.reference import RESTORED, Case, write_reference
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
 ITERATIONS = "iterations"
 #: keys that say what is done with files, and nothing of a graph
 _OF_FILES = ("input", "output", "example", "report", "scale", "tiles", "kernel", "mask", "noise")
+
+#: by task, what the bench calls it
+_MEASURED_AS = {
+    "deconvolution": "deconvolution",
+    "super-resolution": "super-resolution",
+    "jpeg-deblocking": "deblocking",
+    "denoising": "denoising",
+}
+#: ways of the bench to use a prior that are those of its one-pass graph
+_ONE_PASS = ("", "direct")
 
 #: by task, the function that makes a :class:`Restoration` of checked settings and a prior
 TASKS = {
@@ -160,28 +171,57 @@ def prior_model(prior: Prior) -> PriorModel:
 
 
 def pipeline_passport(pipeline: Pipeline, prior: Prior, restoration: Restoration) -> Passport:
-    """What a restoration's file says of itself."""
-    inside = prior_passport(registry.describe(pipeline.prior.name), prior, graph_of(prior))
-    settings = pipeline.model_dump(mode="json", exclude=set(_OF_FILES))
+    """What a restoration's file says of itself.
+
+    Measured PSNR is what the prior's card has of this task by this solver; Lipschitz bounds are the
+    prior's. Of a file of other weights none of it is known.
+    """
+    card = registry.describe(pipeline.prior.name)
+    inside = prior_passport(card, prior, graph_of(prior))
+    stated = schedule.settings(pipeline)
+    settings = {key: value for key, value in stated.items() if key not in _OF_FILES}
     settings["prior"].pop("weights", None)
-    fingerprint = inside.weights_sha256
+    about: dict[str, Any] = {"psnr": _measured(card, pipeline, restoration)}
     if pipeline.prior.weights is not None:
-        fingerprint = hashlib.sha256(Path(pipeline.prior.weights).read_bytes()).hexdigest()
+        content = Path(pipeline.prior.weights).read_bytes()
+        about = {
+            "weights_sha256": hashlib.sha256(content).hexdigest(),
+            "psnr": {},
+            "lipschitz_lower_bound": None,
+            "training_data": [],
+            "licence": "that of the weights that were given",
+        }
     return inside.model_copy(
         update={
             "kind": "restoration",
             "name": pipeline.task,
             "title": f"{pipeline.task.capitalize()} with {pipeline.prior.name}",
             "task": pipeline.task,
-            "prior_version": fingerprint[:12],
-            "weights_sha256": fingerprint,
+            "prior_version": about.get("weights_sha256", inside.weights_sha256)[:12],
             "sigma_range": (0.0, 1.0) if "noise" in restoration.inputs else None,
             "sigma_outside": "",
             # Halo and cells stay the prior's: what tiles of a whole restoration start from.
             "receptive_field": "whole image",
-            "psnr": {},
             "tolerance": restoration.tolerance,
-            "lipschitz_lower_bound": None,
             "settings": settings,
+            **about,
         }
     )
+
+
+def _measured(
+    card: Card, pipeline: Pipeline, restoration: Restoration
+) -> dict[str, dict[str, float]]:
+    """Mean PSNR in dB by data set, with the method behind it (``levin, hqs-preset``), and level."""
+    ways: tuple[str, ...] = _ONE_PASS
+    if restoration.iterations is not None:
+        solver = pipeline.solver  # type: ignore[attr-defined]
+        # Nothing was measured with a preset of one's own.
+        ways = (solver.name,) if solver.preset is None else ()
+    found = {}
+    for result in card.results:
+        _, *how = result.dataset.split(", ")
+        way = how[0].removesuffix("-preset") if how else ""
+        if result.task == _MEASURED_AS[pipeline.task] and way in ways:
+            found[result.dataset] = result.psnr
+    return found

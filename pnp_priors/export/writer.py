@@ -9,7 +9,8 @@ import onnx
 
 from pnp_priors import atomic
 from pnp_priors.export.graphs.restorations.builder import Graph
-from pnp_priors.export.operators import check_operators
+from pnp_priors.export.naming import shorten
+from pnp_priors.export.operators import check_operators, check_padding
 from pnp_priors.runtime.passport import Passport
 from pnp_priors.runtime.reference import RESTORED
 
@@ -48,18 +49,20 @@ def to_graph(prior: PriorGraph, passport: Passport) -> onnx.ModelProto:
 
 
 def finish(model: onnx.ModelProto, passport: Passport) -> onnx.ModelProto:
-    """Remove what is not used, state the passport, check.
+    """Remove what is not used, shorten names of values, state the passport, check.
 
-    :raises InputError: an operator that a target lacks.
+    :raises InputError: an operator, or padding of more dimensions, that a target lacks.
     :raises onnx.checker.ValidationError, onnx.shape_inference.InferenceError: no valid graph.
     """
     _prune(model.graph, {value.name for value in model.graph.output})
+    shorten(model.graph)
     model.producer_name, model.producer_version = passport.package, passport.package_version
     model.graph.name = passport.name
     onnx.helper.set_model_props(model, passport.metadata())
     check_operators(model)
     onnx.checker.check_model(model, full_check=True)
-    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    options = {"check_type": True, "strict_mode": True, "data_prop": True}
+    check_padding(onnx.shape_inference.infer_shapes(model, **options))
     return model
 
 

@@ -100,7 +100,7 @@ class Residual:
 
         :param stated: a person stated the level; otherwise it was estimated.
         :param level_said: something else that was said already judges the level, which this then
-            does not do once more.
+            does not do once more; nor does it look for reasons that a wrong level makes needless.
         """
         low, high = RATIOS
         level = colour = 0
@@ -121,8 +121,13 @@ class Residual:
                 f"{self.correlation:+.2f} at lag {down} down, {right} right)"
             )
         judged, reasons = _REASONS[level, colour]
+        if level_said and level < 0 and judged:
+            # Far less is left than was stated, and the image's structure with it: no more than the
+            # wrong level explains.
+            return []
         causes = [f"the {whose} level is {judged}"] if judged and not level_said else []
-        return [f"{' and '.join(seen)}: {', or '.join([*causes, *reasons])}"]
+        causes += [reason for reason in reasons if not (level_said and reason == _COLOURED)]
+        return [f"{' and '.join(seen)}: {', or '.join(causes)}"]
 
 
 def check(

@@ -25,7 +25,7 @@ from pnp_priors.physics.jpeg_planes import (
     to_rgb,
     to_rgb_adjoint,
 )
-from pnp_priors.physics.jpeg_standard import subsampling_factors
+from pnp_priors.physics.jpeg_standard import MIRROR, subsampling_factors, whole_size
 
 #: the coefficient of a constant 128 is left out of the file, on the scale of [0, 1]
 _LEVEL_SHIFT = BLOCK * 128 / 255
@@ -118,6 +118,30 @@ class JPEG(LinearPhysics):
                 for k, n in enumerate(map(_floating, indices))
             ]
         )
+
+    def whole(self) -> JPEG:
+        """The model of the image's whole blocks: height and width are the next multiples of 16."""
+        size = whole_size(self.img_size[1:])
+        chroma = self.subsampling if len(self.planes) == 3 else None
+        model = JPEG((len(self.planes), *size), tables=list(self.tables), subsampling=chroma)
+        return model.to(self.tables)
+
+    def completed(self, y: TensorList) -> TensorList:
+        """Measurements for :meth:`whole`, of the same blocks.
+
+        A plane that is not halved can lack a last row or column of blocks: they are the mirror
+        images of those before.
+        """
+        result = []
+        for part, plane in zip(y, self.whole().planes, strict=True):
+            for axis, count in zip((2, 3), plane.blocks, strict=True):
+                if part.shape[axis] < count:
+                    signs = torch.tensor(MIRROR).to(part)
+                    last = part.narrow(axis, part.shape[axis] - 1, 1)
+                    mirrored = last * (signs[:, None] if axis == 2 else signs)
+                    part = torch.cat([part, mirrored], dim=axis)
+            result.append(part)
+        return TensorList(result)
 
     def boxes(self, y: TensorList, width: float = 1.0) -> list[Box]:
         """Per plane, all that the coefficients can have been.

@@ -7,6 +7,7 @@ ITU-T T.81 (1992), annex K.1, with the quality scale of the Independent JPEG Gro
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -47,6 +48,11 @@ SUBSAMPLINGS: dict[str, tuple[int, int]] = {
     "4:2:0": (2, 2),
 }
 
+#: sides that are a multiple of it have whole blocks in all planes of all subsamplings
+WHOLE = BLOCK * max(max(factors) for factors in SUBSAMPLINGS.values())
+#: signs of the frequencies of a block's mirror image, along the axis that is mirrored
+MIRROR = (1.0, -1.0) * (BLOCK // 2)
+
 
 def quality_table(table: tuple[tuple[int, ...], ...], quality: int) -> np.ndarray:
     """A standard table at a quality of 1 to 100: whole numbers 1 to 255, float32 ``[8, 8]``.
@@ -77,6 +83,15 @@ def dct_basis() -> np.ndarray:
     rows = np.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     rows[0] /= math.sqrt(2)
     return np.kron(rows, rows)
+
+
+def whole_size(size: Sequence[int]) -> tuple[int, int]:
+    """Height and width of an image's whole blocks, of the planes of any subsampling.
+
+    :param size: height and width of the image.
+    """
+    height, width = (-(-length // WHOLE) * WHOLE for length in size)
+    return height, width
 
 
 def subsampling_factors(name: str) -> tuple[int, int]:

@@ -20,9 +20,11 @@ from pnp_priors.physics.jpeg_interpolation import interpolated, without_interpol
 from pnp_priors.physics.jpeg_standard import (
     BLOCK,
     FROM_RGB,
+    MIRROR,
     SUBSAMPLINGS,
     dct_basis,
     subsampling_factors,
+    whole_size,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ class StoredJPEG:
     :ivar tables: quantisation steps of each plane, float32 ``[1 or 3, 8, 8]``, on 0..255.
     :ivar indices: per plane float32 ``[rows, columns, 8, 8]``, whole numbers of steps.
     :ivar exact: ``indices`` are the file's; otherwise they are recovered from decoded pixels.
-    :ivar levels: the planes as a decoder shows them, on 0..255, ``[H, W]`` or ``[H, W, 3]``.
     """
 
     size: tuple[int, int]
@@ -48,7 +49,6 @@ class StoredJPEG:
     tables: np.ndarray
     indices: list[np.ndarray]
     exact: bool
-    levels: np.ndarray
 
     def luminance(self) -> np.ndarray:
         """As its coefficients say it, ``[H, W]`` in [0, 1] and beyond, not rounded."""
@@ -56,37 +56,48 @@ class StoredJPEG:
         return self._plane(0)[:height, :width]
 
     def shown(self) -> np.ndarray:
-        """Gray or RGB ``[1 or 3, H, W]``, neither rounded nor clipped, that gives the indices back.
+        """Gray or RGB of whole blocks, neither rounded nor clipped, that gives the indices back.
 
-        Of exact indices a decoder's image, before it is rounded to 8 bits: but for blocks that the
-        border cuts, what is recovered from it is what the file stores.
+        A decoder's image before it is rounded to 8 bits and cut to the size of the image, which
+        loses a part of what the file says of blocks at the border. What a plane lacks is as in
+        :meth:`pnp_priors.physics.jpeg_physics.JPEG.completed`.
+
+        :returns: ``[1 or 3, H', W']``, H' and W' the next multiples of 16.
         """
-        if not self.exact:
-            planes = np.atleast_3d(self.levels).transpose(2, 0, 1) / 255
-            planes[1:] -= _MIDDLE / 255
-        else:
-            chosen = zip(range(len(self.tables)), factors_of(self.subsampling), strict=False)
-            height, width = self.size
-            planes = np.stack(
-                [
-                    interpolated(self._plane(k), factors, self.size)[:height, :width]
-                    for k, factors in chosen
-                ]
-            )
+        whole = whole_size(self.size)
+        planes = np.stack(
+            [interpolated(self._plane(k), each, whole) for k, each in enumerate(self._factors)]
+        )
         if len(planes) == 1:
             return planes
         return np.tensordot(np.linalg.inv(np.array(FROM_RGB)), planes, 1)
 
     def quantisation_noise(self) -> float:
         """See :func:`pnp_priors.solvers.deblocking.quantisation_noise`."""
-        kept = self.indices[0] != 0
+        kept = self._completed(0) != 0
         variance = (self.tables[0].astype(np.float64) / 255) ** 2 / 12
         return 2 * math.sqrt(float((kept * variance).mean()))
 
+    @property
+    def _factors(self) -> list[tuple[int, int]]:
+        return factors_of(self.subsampling)[: len(self.tables)]
+
+    def _completed(self, k: int) -> np.ndarray:
+        """A plane's indices, with those of the blocks that it lacks."""
+        found = self.indices[k]
+        sides = zip(whole_size(self.size), self._factors[k], strict=True)
+        for axis, (length, factor) in enumerate(sides):
+            if found.shape[axis] < length // (BLOCK * factor):
+                signs = np.array(MIRROR, np.float32)
+                last = np.take(found, [-1], axis) * (signs if axis else signs[:, None])
+                found = np.concatenate([found, last], axis)
+        return found
+
     def _plane(self, k: int) -> np.ndarray:
         """A plane of whole blocks; chrominance around 0."""
-        rows, columns = self.indices[k].shape[:2]
-        coefficients = self.indices[k].astype(np.float64) * (self.tables[k] / 255)
+        indices = self._completed(k)
+        rows, columns = indices.shape[:2]
+        coefficients = indices.astype(np.float64) * (self.tables[k] / 255)
         blocks = coefficients.reshape(rows, columns, -1) @ dct_basis()
         blocks = blocks.reshape(rows, columns, BLOCK, BLOCK).transpose(0, 2, 1, 3)
         plane = blocks.reshape(rows * BLOCK, columns * BLOCK)
@@ -111,7 +122,7 @@ def read_stored(path: str | Path, exact: bool | None = None) -> StoredJPEG:
         pixels = np.array(file)
     indices = _stored(library, path, layout) if library else _recovered(pixels, layout)
     exact = library is not None
-    return StoredJPEG(layout.size, layout.subsampling, layout.tables, indices, exact, pixels)
+    return StoredJPEG(layout.size, layout.subsampling, layout.tables, indices, exact)
 
 
 def stored_of_pixels(
@@ -136,7 +147,7 @@ def stored_of_pixels(
     pixels = 255 * planes.transpose(1, 2, 0)
     pixels[..., 1:] += _MIDDLE
     indices = _recovered(pixels, layout)
-    return StoredJPEG(layout.size, name, layout.tables, indices, False, pixels)
+    return StoredJPEG(layout.size, name, layout.tables, indices, False)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from deepinv.models import Denoiser
 
 from pnp_priors import registry
 from pnp_priors.errors import InputError
-from pnp_priors.pipelines import files
+from pnp_priors.pipelines import files, schedule
 from pnp_priors.pipelines.keys import naming
 from pnp_priors.pipelines.outcome import Progress, Used
 from pnp_priors.pipelines.restorer import Restorer
@@ -67,6 +67,7 @@ def build(pipeline: Pipeline, device: str | torch.device | None = None) -> Resto
             f"prior.name: {card.name} is trained for {', '.join(card.tasks)}; "
             f"{pipeline.task} needs a prior trained for {' or '.join(task.skills)}"
         )
+    schedule.check(pipeline, card)
     with naming("prior.name" if pipeline.prior.weights is None else "prior.weights"):
         prior = registry.load(pipeline.prior.name, weights=pipeline.prior.weights)
     restorer = task.build(pipeline, prior)

@@ -143,14 +143,15 @@ def _run_files(
     report: bool,
     reference: Path | None,
 ) -> None:
-    from pnp_priors.pipelines.inputs import check_writable, plan, tidy
-    from pnp_priors.pipelines.messages import Results, bar, console
+    from pnp_priors.pipelines.inputs import check_writable, left_out, plan, tidy
+    from pnp_priors.pipelines.messages import Results, bar, console, say_left_out
     from pnp_priors.report.review import Review
 
     jobs = plan(inputs, out)
     todo = sum(overwrite or not job.done for job in jobs)
     check_writable(job for job in jobs if overwrite or not job.done)
     tidy(jobs)
+    say_left_out(left_out(inputs, out))
     results = Results(console(), len(jobs))
     try:
         restorer = make(pipeline) if todo else None

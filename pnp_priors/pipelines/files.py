@@ -11,7 +11,7 @@ import yaml
 from pnp_priors.errors import ConfigError, MissingFileError, UnknownNameError
 from pnp_priors.pipelines.schema import PATHS, TASKS
 from pnp_priors.pipelines.settings import Pipeline
-from pnp_priors.schema import parse_as, read_yaml
+from pnp_priors.schema import parse_as, read_yaml, what_is_wrong
 
 _PACKAGED = Path(__file__).parent
 #: in a checkout the files are in the top-level folder, which the wheel merges into the package
@@ -93,7 +93,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         try:
             overrides[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting}: the value is not readable as YAML") from error
+            raise ConfigError(f"--set {setting}: the value is {what_is_wrong(error)}") from error
     return overrides
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,18 @@ from pnp_priors.errors import InputError, MissingFileError
 
 #: how the pictures of :mod:`pnp_priors.report.files` end
 _REPORT = ".report.png"
+#: pictures of kinds that :mod:`pnp_priors.images` does not read, by their names' endings
+_OTHER_KINDS = frozenset(
+    (
+        *(".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".heic", ".heif", ".avif", ".jfif", ".jpe"),
+        *(".psd", ".xcf", ".tga", ".exr", ".hdr", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"),
+        *(".fits", ".fit", ".dcm"),
+    )
+)
+
+#: whether a file is of a kind, by its name
+Kind = Callable[[Path], bool]
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,20 @@ def plan(inputs: Iterable[str | Path], out: Path) -> list[Job]:
         check_folder(out)
         jobs = [job for path in given for job in _jobs(path, out)]
     return list(_checked(jobs))
+
+
+def left_out(inputs: Iterable[str | Path], out: Path) -> list[Path]:
+    """Pictures in folders, or that match patterns, of kinds that cannot be read: GIF, HEIC, raw, …
+
+    :func:`plan` passes over them as it does over other files, but a person may miss them.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, inputs):
+        if path.is_dir():
+            found.update(dict.fromkeys(_in_folder(path, path, out, _is_of_other_kind)))
+        elif not path.is_file() and glob.has_magic(str(path)):
+            found.update(dict.fromkeys(_matches(path, out, _is_of_other_kind)))
+    return list(found)
 
 
 def check_folder(out: Path) -> None:
@@ -108,25 +134,30 @@ def _jobs(path: Path, out: Path) -> Iterator[Job]:
     if path.is_dir():
         root, found = path, _in_folder(path, path, out)
         if not found:
-            raise InputError(f"{path}: no images in this folder")
+            raise InputError(f"{path}: no images in this folder{_others(path, out)}")
     elif glob.has_magic(str(path)):
         root, found = _root(path), _matches(path, out)
         if not found:
-            raise MissingFileError(f"no images match {path}")
+            raise MissingFileError(f"no images match {path}{_others(path, out)}")
     else:
         raise MissingFileError(f"no such file or folder: {path}")
     for file in found:
         yield Job(file, out / file.relative_to(root))
 
 
-def _matches(pattern: Path, out: Path) -> list[Path]:
+def _others(path: Path, out: Path) -> str:
+    kinds = sorted({file.suffix.lower() for file in left_out([path], out)})
+    return f" (only {', '.join(kinds)}, which cannot be read)" if kinds else ""
+
+
+def _matches(pattern: Path, out: Path, kind: Kind = images.is_image) -> list[Path]:
     root = _root(pattern)
     found: set[Path] = set()
     for name in glob.glob(str(pattern), recursive=True):
         match = Path(name)
         if match.is_dir():
-            found.update(_in_folder(match, root, out))
-        elif _is_input(match, root, out):
+            found.update(_in_folder(match, root, out, kind))
+        elif _is_input(match, root, out, kind):
             found.add(match)
     return sorted(found)
 
@@ -139,12 +170,16 @@ def _root(pattern: Path) -> Path:
     return Path()
 
 
-def _in_folder(folder: Path, root: Path, out: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if _is_input(file, root, out))
+def _in_folder(folder: Path, root: Path, out: Path, kind: Kind = images.is_image) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if _is_input(file, root, out, kind))
 
 
-def _is_input(file: Path, root: Path, out: Path) -> bool:
-    if not images.is_image(file) or not file.is_file():
+def _is_of_other_kind(file: Path) -> bool:
+    return file.suffix.lower() in _OTHER_KINDS
+
+
+def _is_input(file: Path, root: Path, out: Path, kind: Kind) -> bool:
+    if not kind(file) or not file.is_file():
         return False
     # Hidden files and the pictures of reports are no photos, and earlier results no input.
     if any(part.startswith(".") for part in file.relative_to(root).parts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,13 +21,37 @@ from pnp_priors.report.files import has_report
 from pnp_priors.report.record import decibels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from pnp_priors.pipelines.run import Done
     from pnp_priors.report.record import Scores
+
+
+#: so many files are named one by one
+_NAMED = 4
 
 
 def warn(text: str) -> None:
     """A line on stderr; while a bar is shown, rich puts it above."""
     print(text, file=sys.stderr)
+
+
+def say_left_out(pictures: Sequence[Path]) -> None:
+    """A line on pictures that cannot be read: by name if they are few, else how many of each kind.
+
+    :param pictures: from :func:`pnp_priors.pipelines.inputs.left_out`; of none, nothing is said.
+    """
+    if not pictures:
+        return
+    if len(pictures) == 1:
+        words = f"{pictures[0]} is left out: such pictures cannot be read"
+    else:
+        kinds = Counter(path.suffix.lower() for path in pictures)
+        counted = (f"{count} {suffix}" for suffix, count in kinds.most_common())
+        each = map(str, pictures) if len(pictures) <= _NAMED else counted
+        words = f"{len(pictures)} pictures are left out, which cannot be read: {', '.join(each)}"
+    warn(f"note: {words}; convert to PNG or TIFF")
 
 
 def measured(scores: Scores) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pnp_priors.errors import InputError
+from pnp_priors.pipelines.units import check_units
 
 Photo = TypeVar("Photo", Tensor, np.ndarray)
 
@@ -17,7 +18,7 @@ def batch(y: Tensor | np.ndarray) -> Tensor:
     """Any allowed form of a photo as ``[B, C, H, W]``.
 
     :raises InputError: not a tensor or array, another shape, type of values or number of channels,
-        or values that are NaN or infinite.
+        or values that are NaN, infinite or in other units than [0, 1].
     """
     if not isinstance(y, (Tensor, np.ndarray)):
         raise InputError(f"expected a tensor or an array, got {type(y).__name__}")
@@ -31,6 +32,8 @@ def batch(y: Tensor | np.ndarray) -> Tensor:
         raise InputError(f"expected 1 or 3 channels, got {image.shape[1]}")
     if not torch.isfinite(image).all():
         raise InputError("the photo has values that are NaN or infinite")
+    smallest, largest = (float(value) for value in image.aminmax())
+    check_units(smallest, largest)
     return image
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnp_priors import registry
+from pnp_priors.errors import InputError
 from pnp_priors.pipelines.schemas.deconvolution import Deconvolution
 from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
 from pnp_priors.pipelines.schemas.super_resolution import SuperResolution
+from pnp_priors.pipelines.settings import Pipeline
 from pnp_priors.solvers import SCHEDULES
 from pnp_priors.solvers.presets import (
     ITERATIONS,
@@ -18,13 +24,57 @@ from pnp_priors.solvers.presets import (
 from pnp_priors.solvers.schedules import Schedule, super_resolution
 from pnp_priors.tuning.schema import Preset
 
+if TYPE_CHECKING:
+    from pnp_priors.card import Card
+
 #: pipelines with a preset to choose
 WithPreset = Deconvolution | JpegDeblocking | SuperResolution
 
 
-def shipped(pipeline: WithPreset) -> Preset | None:
-    """The preset that a pipeline uses; none was tuned for other weights than the released ones."""
+def check(pipeline: Pipeline, card: Card) -> None:
+    """Read the preset's file that a pipeline names, if it does, and refuse one for something else.
+
+    With a file of weights (``prior.weights``) the preset of any prior is taken: only who has them
+    knows which it suits.
+
+    :param card: of the pipeline's prior.
+    :raises MissingFileError, ConfigError: there is no such file, or it is no preset.
+    :raises InputError: it is for another task, prior or solver; one line that begins with the key.
+    """
+    if not isinstance(pipeline, WithPreset) or pipeline.solver.own is None:
+        return
+    own, name = pipeline.solver.own, pipeline.solver.name
+    known = card.name == own.prior or registry.fingerprint(card) == own.tuned.weights
+    wrong = None
+    if own.task != pipeline.task:
+        wrong = f"is for {own.task}, the pipeline's task is {pipeline.task}"
+    elif not (known or pipeline.prior.weights):
+        wrong = f"was tuned for the prior {own.prior}; prior.name is {pipeline.prior.name}"
+    elif own.solver != name:
+        wrong = f"was tuned for the solver {own.solver}; solver.name is {name}"
+    elif isinstance(pipeline, SuperResolution) and pipeline.kernel is not None:
+        wrong = "is for photos reduced bicubically, and kernel.file is set"
+    if wrong is not None:
+        raise InputError(f"solver.preset: {pipeline.solver.preset}: it {wrong}")
+
+
+def settings(pipeline: Pipeline) -> dict[str, Any]:
+    """What a pipeline says, as plain values; of a preset's file not where it lies, which differs
+    from machine to machine, but :attr:`Preset.identity`.
+    """
+    plain = pipeline.model_dump(mode="json")
+    if isinstance(pipeline, WithPreset) and pipeline.solver.own is not None:
+        plain["solver"]["preset"] = pipeline.solver.own.identity
+    return plain
+
+
+def preset_of(pipeline: WithPreset) -> Preset | None:
+    """The preset that a pipeline uses: its own (``solver.preset``), which :func:`check` has seen,
+    or the shipped one. None of these was tuned for other weights than the released ones.
+    """
     choice = pipeline.solver
+    if choice.own is not None:
+        return choice.own
     if choice.schedule != "preset" or choice.name not in TUNED_SOLVERS or pipeline.prior.weights:
         return None
     if isinstance(pipeline, SuperResolution) and pipeline.kernel is not None:
@@ -34,7 +84,7 @@ def shipped(pipeline: WithPreset) -> Preset | None:
 
 def iterations(pipeline: WithPreset) -> int:
     """As the pipeline says, or its preset, or :data:`pnp_priors.solvers.presets.ITERATIONS`."""
-    preset = shipped(pipeline)
+    preset = preset_of(pipeline)
     return pipeline.solver.iterations or (
         ITERATIONS[pipeline.task] if preset is None else preset.iterations
     )
@@ -45,7 +95,7 @@ def chosen(pipeline: WithPreset, noise: float) -> Tuned:
 
     :raises InputError: an impossible noise level.
     """
-    choice, preset, count = pipeline.solver, shipped(pipeline), iterations(pipeline)
+    choice, preset, count = pipeline.solver, preset_of(pipeline), iterations(pipeline)
     if choice.schedule in SCHEDULES:
         return Tuned(choice.name, SCHEDULES[choice.schedule](noise, count))
     if preset is None:
@@ -60,7 +110,7 @@ def enlarging(pipeline: SuperResolution, noise: float, scale: float) -> Schedule
     :param scale: 1 or more; a preset's knots are by it.
     :raises InputError: an impossible noise level.
     """
-    preset, name = shipped(pipeline), pipeline.solver.name
+    preset, name = preset_of(pipeline), pipeline.solver.name
     found = default_values(pipeline.task, name) if preset is None else preset.at(scale / 255)
     return super_resolution(noise, scale, iterations(pipeline), **found)
 
@@ -70,9 +120,11 @@ def words(pipeline: WithPreset) -> str:
     choice, prior = pipeline.solver, pipeline.prior
     if choice.schedule != "preset":
         return f"schedule {choice.schedule}"
+    if choice.preset is not None:
+        return f"schedule of {Path(choice.preset).name}"
     if isinstance(pipeline, SuperResolution) and pipeline.kernel is not None:
         return "default schedule"
-    if shipped(pipeline) is not None:
+    if preset_of(pipeline) is not None:
         return f"schedule tuned for {prior.name}"
     whose = f"{prior.name} with other weights" if prior.weights else prior.name
     return f"default schedule, none is tuned for {whose} with {choice.name}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import inf, isfinite
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from pnp_priors.pipelines.keys import naming
+from pnp_priors.registry import available
 from pnp_priors.schema import Strict
+from pnp_priors.tuning.schema import Preset, read
 
 __all__ = ["Pipeline", "Strict"]
 
@@ -79,15 +84,54 @@ _one_or_more = BeforeValidator(
 )
 
 
+#: what each task says of the keys that it has in common with others: a default of its own leaves
+#: no description behind
+TASK = Field(description="what is restored; decides which other keys there are")
+NOISE = Field(description="noise of the photos")
+SOLVER = Field(description="puts prior and degradation together, iteration by iteration")
+_SPLITTING = (
+    "hqs: half-quadratic splitting; admm: alternating direction method of multipliers; "
+    "drs: Douglas-Rachford splitting"
+)
+#: solvers whose data step is in closed form
+Splitting = Annotated[Literal["hqs", "admm", "drs"], Field(description=_SPLITTING)]
+#: those, and two that need a gradient
+AnySolver = Annotated[
+    Literal["hqs", "admm", "drs", "pgd", "red"],
+    Field(
+        description=f"{_SPLITTING}; pgd: proximal gradient descent; red: regularisation by "
+        "denoising"
+    ),
+]
+#: a number in a schema, for editors: YAML has no fractions, 2.55/255 is a text there
+Fraction = Annotated[str, Field(pattern=r"^\s*[0-9.eE+-]+\s*(/\s*[0-9.eE+-]+\s*)?$")]
+
+
 class Noise(Strict):
-    sigma: Annotated[float | Literal["auto"], BeforeValidator(noise_level)] = Field(
+    """White Gaussian noise, equally strong everywhere."""
+
+    sigma: Annotated[
+        float | Literal["auto"],
+        BeforeValidator(noise_level, json_schema_input_type=float | Literal["auto"] | Fraction),
+    ] = Field(
         default="auto",
         description="standard deviation in 0..1 units (2.55/255), or auto: estimate it",
     )
 
 
+def _released(schema: dict[str, Any]) -> None:
+    """Names for an editor to offer; other values are allowed, a card's path is one."""
+    schema["examples"] = available()
+
+
 class PriorChoice(Strict):
-    name: str = Field(default="genericdp", description="one of `pnp-priors list`")
+    """A trained denoiser."""
+
+    name: str = Field(
+        default="genericdp",
+        description="one of `pnp-priors list`, or the path of a card",
+        json_schema_extra=_released,
+    )
     weights: str | None = Field(
         default=None,
         min_length=1,
@@ -95,26 +139,84 @@ class PriorChoice(Strict):
     )
 
 
+#: of every task; the default differs
+Prior = Annotated[
+    PriorChoice, Field(description="the trained denoiser that photos are restored with")
+]
+
 #: of a solver that has presets
 Iterations = Annotated[
     int | None,
     Field(ge=1, le=10_000, strict=True, description="by default the preset's, or 8"),
 ]
 
+#: of every solver
+Mirror = Annotated[
+    bool,
+    Field(
+        description="each iteration shows the prior the photo mirrored another way, which costs "
+        "nothing and gains some hundredths of a dB; false: never mirrored",
+    ),
+]
 
-class Solver(Strict):
-    name: Literal["hqs", "admm", "drs", "pgd", "red"] = "hqs"
+
+class TunedSolver(Strict):
+    """One that there can be presets for; tasks say which names and schedules they have."""
+
+    name: str = "hqs"
+    schedule: str = "preset"
+    preset: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file that `pnp-priors tune` wrote for this prior and solver; its schedule is "
+        "used in place of the shipped preset's",
+    )
+    iterations: Iterations = None
+    mirror: Mirror = True
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _no_file(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.endswith((".yaml", ".yml")):
+            raise ValueError(f"the key of a preset's file is solver.preset, not this (got {value})")
+        return value
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> TunedSolver:
+        if self.preset is not None and self.schedule != "preset":
+            raise ValueError(
+                f"preset: {self.preset} is not used with schedule: {self.schedule}; "
+                "leave out one of them"
+            )
+        return self
+
+    @cached_property
+    def own(self) -> Preset | None:
+        """What the file of ``preset`` says. Read once: a run has one schedule, whatever becomes of
+        the file meanwhile.
+
+        :raises MissingFileError, ConfigError: one line that begins with the key.
+        """
+        if self.preset is None:
+            return None
+        with naming("solver.preset"):
+            return read(Path(self.preset))
+
+
+class Solver(TunedSolver):
+    """Solvers with a data step in closed form, or by the gradient."""
+
+    name: AnySolver = "hqs"
     schedule: Literal["preset", "dpir", "genericdp"] = Field(
         default="preset",
         description="preset: the one tuned for this prior and solver; dpir where there is none",
     )
-    iterations: Iterations = None
 
 
 class Example(Strict):
     """What is restored when no input is given."""
 
-    input: str
+    input: str = Field(description="the degraded photo")
     truth: str | None = Field(default=None, description="the original, to measure against")
 
 
@@ -134,7 +236,7 @@ class Pipeline(Strict):
     of_example: ClassVar[tuple[str, ...]] = ()
 
     task: str
-    prior: PriorChoice = PriorChoice()
+    prior: Prior = PriorChoice()
     strength: float = Field(
         default=1.0, ge=0, le=1, description="1: the restored photo; 0: the input; between: a blend"
     )
@@ -157,4 +259,6 @@ class Pipeline(Strict):
         default=None, description="folder (or file) to write; -o replaces it"
     )
     report: bool = Field(default=False, description="write a report of each photo, as --report")
-    example: Example | None = None
+    example: Example | None = Field(
+        default=None, description="what is restored when no input is given"
+    )

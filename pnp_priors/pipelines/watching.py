@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def blind(name: str) -> str:
+    """What is said of a blind prior in a solver."""
+    return (
+        f"{name} is blind: it ignores the solver's sigma; one that takes sigma suits iterative use "
+        "better"
+    )
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warning of a blind prior, which is said among the notes."""
+    """Without the warning of a blind prior, which is said among the notes: :func:`blind`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BlindPriorWarning)
         yield

@@ -6,16 +6,20 @@ already a tensor inside the trained range; everything that callers may pass is s
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pnp_priors.errors import InputError
+from pnp_priors.errors import InputError, RangeWarning
 from pnp_priors.priors._denoiser import Denoiser
 from pnp_priors.registry import fill
 from pnp_priors.showing.notebook import Readable
+
+#: larger values than this are no image in [0, 1] with noise on it, but one on 0..255
+LARGEST = 10.0
 
 #: how far below a map's maximum such a network is run, in halvings
 MAP_OCTAVES = 3
@@ -53,6 +57,8 @@ class Prior(Readable, Denoiser):
     #: whether it estimates the noise levels where sigma is ``None``, and takes those it is given;
     #: not blind, then. Its maps, of :meth:`estimate` or given, may have a level per channel
     estimates_sigma: bool = False
+    #: whether the range of an image has been looked at
+    _looked: bool = False
 
     def __init__(
         self, channels: int, sigma_range: tuple[float, float], blind: bool = False
@@ -231,6 +237,27 @@ class Prior(Readable, Denoiser):
         if self.channels != 1 and x.shape[1] != self.channels:
             raise InputError(
                 f"this prior is for {self.channels} channels, the image has {x.shape[1]}"
+            )
+        if not (torch.compiler.is_compiling() or torch.jit.is_tracing() or self._looked):
+            self._look_at_range(x)
+
+    def _look_at_range(self, x: Tensor) -> None:
+        """Warn of an image on 0..255.
+
+        The first one alone is looked at: it costs the others nothing, and the iterates of a solver
+        that diverges, which grow without end, began as an image.
+        """
+        self._looked = True
+        try:
+            largest = float(x.detach().abs().max())
+        except RuntimeError:  # it has no values to look at: inside vmap, or a fake tensor
+            return
+        if largest > LARGEST:
+            warnings.warn(
+                f"the image has values of up to {largest:.4g}; images are in [0, 1]: divide 8-bit "
+                "values by 255",
+                RangeWarning,
+                stacklevel=6,  # of forward, called as a module
             )
 
     def _sigma_tensor(self, sigma: Sigma | None, x: Tensor, dtype: torch.dtype) -> Tensor:

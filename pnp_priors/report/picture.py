@@ -20,7 +20,7 @@ _SAMPLES = 2048
 _MARGIN, _LINE, _TEXT = 16, 26, 18
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 #: Okabe and Ito's orange, with black beside it: seen on light and dark, by the colour blind as well
-_FRAME, _EDGE = (230, 159, 0), (0, 0, 0)
+FRAME, EDGE = (230, 159, 0), (0, 0, 0)
 
 
 def detail(before: np.ndarray, after: np.ndarray, side: int = _DETAIL) -> tuple[int, int, int, int]:
@@ -142,5 +142,5 @@ def folded(line: str, font: object, panels: int, column: int) -> list[str]:
 
 def frame(pen: ImageDraw, box: tuple[int, int, int, int]) -> None:
     x0, y0, x1, y1 = box
-    pen.rectangle((x0 - 1, y0 - 1, max(x1, x0) + 1, max(y1, y0) + 1), outline=_EDGE)
-    pen.rectangle((x0, y0, max(x1, x0), max(y1, y0)), outline=_FRAME, width=2)
+    pen.rectangle((x0 - 1, y0 - 1, max(x1, x0) + 1, max(y1, y0) + 1), outline=EDGE)
+    pen.rectangle((x0, y0, max(x1, x0), max(y1, y0)), outline=FRAME, width=2)

@@ -51,13 +51,15 @@ class Passport(BaseModel):
     training_data: list[str]
     weights_sha256: str
     psnr: dict[str, dict[str, float]] = Field(
-        default={}, description="measured mean PSNR in dB, by data set and level"
+        default={},
+        description="measured mean PSNR in dB, by data set, with a solver's name, and level",
     )
     tolerance: float = Field(gt=0, description="largest allowed difference to torch")
     opset: int
     precision: Precision
     lipschitz_lower_bound: dict[str, float] | None = Field(
-        default=None, description="largest found gain, by sigma*255; a lower bound, no certificate"
+        default=None,
+        description="largest found gain of the prior, by sigma*255; a lower bound, no certificate",
     )
     settings: dict[str, Any] | None = Field(default=None, description="of a pipeline")
     psnr_difference: dict[str, float] | None = Field(
@@ -124,7 +126,7 @@ class Passport(BaseModel):
         ]
         for dataset, psnr in self.psnr.items():
             levels = "  ".join(f"{level}: {value:.2f}" for level, value in psnr.items())
-            rows.append(f"  {dataset:<16}{levels} dB")
+            rows.append(f"  {'PSNR':<16}{levels} dB on {dataset}")
         if self.psnr_difference:
             levels = "  ".join(f"{level}: {v:+.2f}" for level, v in self.psnr_difference.items())
             rows.append(f"  {'to float32':<16}{levels} dB by level")
@@ -132,7 +134,8 @@ class Passport(BaseModel):
             bounds = "  ".join(
                 f"{level}: {v:.2f}" for level, v in self.lipschitz_lower_bound.items()
             )
-            rows.append(f"  {'Lipschitz':<16}at least {bounds} (lower bounds by level)")
+            whose = "" if self.kind == "prior" else f"of {self.prior} alone "
+            rows.append(f"  {'Lipschitz':<16}{whose}at least {bounds} (lower bounds by level)")
         if self.settings is not None:
             rows += [f"  {key:<16}{json.dumps(value)}" for key, value in self.settings.items()]
         return "\n".join(rows)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pnp_priors import kernels
 from pnp_priors.errors import InputError, MissingFileError, UnknownNameError
 from pnp_priors.extras import need
 from pnp_priors.runtime.passport import INT8_LOWEST, Passport
@@ -26,6 +27,8 @@ _LEVELS = ("sigma", "noise")
 _SLACK = 1e-6
 #: inputs that are tables of quantisation steps
 _TABLES = ("table", "tables")
+#: an input that is a blur kernel, of any scale; one that is a count
+_KERNEL, _ITERATIONS = "kernel", "iterations"
 _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
@@ -53,25 +56,28 @@ class Session:
     def __init__(self, path: Path, session: Any, passport: Passport, provider: str) -> None:
         self.path, self.passport, self.provider = path, passport, provider
         self._session = session
-        self.inputs = {
-            one.name: Input(_TYPES.get(one.type, np.void), tuple(one.shape))
-            for one in session.get_inputs()
-        }
+        self.inputs, self.optional = (
+            {one.name: Input(_TYPES.get(one.type, np.void), tuple(one.shape)) for one in found}
+            for found in (session.get_inputs(), session.get_overridable_initializers())
+        )
 
     def __call__(self, inputs: Mapping[str, np.ndarray], outside: bool = False) -> np.ndarray:
         """Run the graph.
 
-        :param inputs: by name; floats are in [0, 1], noise levels too, tables on 0..255.
+        :param inputs: by name; floats are in [0, 1], noise levels too, tables on 0..255, a kernel
+            of any scale. What has the same name in two shapes (``batch``) is of the same size.
         :param outside: also take noise levels outside the passport's range, with which the graph
             does what its passport says; but none of less than 10/255 in int8.
         :returns: the restored image, float32.
         :raises InputError: an input that is missing, unknown, of a wrong shape or type, not finite,
-            or a noise level outside the passport's range; one line with its name.
+            a noise level outside the passport's range, a kernel that cannot blur, or less than one
+            iteration; one line with its name.
         """
         given = {name: self._checked(name, value) for name, value in inputs.items()}
         missing = [name for name in self.inputs if name not in given]
         if missing:
             raise InputError(f"{self.path.name}: its input {missing[0]} is missing")
+        self._check_sizes(given)
         range_ = self.passport.sigma_range
         if range_ is not None and (not outside or self.passport.precision == "int8"):
             low, high = (min(INT8_LOWEST, range_[0]), inf) if outside else range_
@@ -85,9 +91,10 @@ class Session:
             raise InputError(f"{self.path.name}: running it failed: {reason[:200]}") from error
 
     def _checked(self, name: str, value: np.ndarray) -> np.ndarray:
-        if name not in self.inputs:
-            raise UnknownNameError(f"input of {self.path.name}", name, sorted(self.inputs))
-        expected, found = self.inputs[name], np.asarray(value)
+        known = self.inputs | self.optional
+        if name not in known:
+            raise UnknownNameError(f"input of {self.path.name}", name, sorted(known))
+        expected, found = known[name], np.asarray(value)
         where = f"{self.path.name}: {name}"
         kinds = "f" if expected.dtype is np.float32 else "iu"
         if found.dtype.kind not in kinds:
@@ -105,7 +112,27 @@ class Session:
             raise InputError(
                 f"{where}: quantisation steps are 1 to 255, got {found.min():g} to {found.max():g}"
             )
-        return np.ascontiguousarray(found, expected.dtype)
+        if name == _KERNEL:
+            kernels.check(found, where)
+        if name == _ITERATIONS and found.min() < 1:
+            raise InputError(f"{where}: expected 1 or more, got {found.min()}")
+        return np.asarray(found, expected.dtype, order="C")
+
+    def _check_sizes(self, given: Mapping[str, np.ndarray]) -> None:
+        """ONNX Runtime itself says of sizes that do not fit in which node it noticed."""
+        known: dict[str, int] = {}
+        for name, expected in self.inputs.items():
+            found = list(given[name].shape)
+            axes = list(zip(expected.shape, found, strict=True))
+            wanted = [
+                known.get(axis, size) if isinstance(axis, str) else size for axis, size in axes
+            ]
+            if found != wanted:
+                raise InputError(
+                    f"{self.path.name}: {name}: expected {expected} of shape {wanted}, which fits "
+                    f"the other inputs, got shape {found}"
+                )
+            known |= {axis: size for axis, size in axes if isinstance(axis, str)}
 
     def _check_levels(self, given: Mapping[str, np.ndarray], low: float, high: float) -> None:
         for name in _LEVELS:

@@ -71,7 +71,7 @@ def compare(
     ],
     sigma: Annotated[
         str,
-        typer.Option(metavar="SIGMA", help="Noise level on 0..255, such as 25."),
+        typer.Option(metavar="SIGMA", help="Noise level on 0..255, such as 25; or as 25/255."),
     ] = "25",
     out: Annotated[
         Path | None,
@@ -148,15 +148,17 @@ def _names(text: str) -> list[str]:
 
 
 def _level(text: str) -> float:
-    """``--sigma`` in [0, 1] units."""
+    """``--sigma`` in [0, 1] units: a number is on 0..255, a fraction what Python makes of it."""
+    upper, slash, lower = text.partition("/")
     try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1 <= value <= 255:
-        hint = "; compare takes 0..255 units, in Python it is 25/255"
-        raise InputError(f"--sigma {text}: expected a number from 1 to 255, such as 25{hint}")
-    return value / 255
+        level = float(upper) / (float(lower) if slash else 255)
+    except (ValueError, ZeroDivisionError):
+        level = 0.0
+    if not 1 / 255 <= level <= 1:
+        raise InputError(
+            f"--sigma {text}: expected a number from 1 to 255, such as 25, or a fraction, 25/255"
+        )
+    return level
 
 
 def _corner(text: str | None) -> tuple[int, int, int] | None:

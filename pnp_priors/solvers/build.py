@@ -11,18 +11,23 @@ from deepinv.optim import L2, RED, BaseOptim, DataFidelity, PnP
 
 from pnp_priors.errors import BlindPriorWarning, UnknownNameError
 from pnp_priors.solvers._splitting import ADMM, DRS
+from pnp_priors.solvers.mirroring import mirrored
 from pnp_priors.solvers.schedules import Schedule
 
 if TYPE_CHECKING:
     from deepinv.models import Denoiser
 
 
-def _splitting(kind: type[BaseOptim]) -> Callable[[Denoiser, Schedule, DataFidelity], BaseOptim]:
+#: a denoiser for each iteration, or one for all; schedule; data term
+_Make = Callable[["list[Denoiser]", Schedule, DataFidelity], BaseOptim]
+
+
+def _splitting(kind: type[BaseOptim]) -> _Make:
     """Solvers whose data step is the proximal map: they take the schedule as it is."""
 
-    def make(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
+    def make(priors: list[Denoiser], schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
         return kind(
-            prior=PnP(denoiser=prior),
+            prior=[PnP(denoiser=prior) for prior in priors],
             data_fidelity=fidelity,
             stepsize=list(schedule.stepsize),
             g_param=list(schedule.sigma),
@@ -32,10 +37,12 @@ def _splitting(kind: type[BaseOptim]) -> Callable[[Denoiser, Schedule, DataFidel
     return make
 
 
-def _proximal_gradient(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
+def _proximal_gradient(
+    priors: list[Denoiser], schedule: Schedule, fidelity: DataFidelity
+) -> BaseOptim:
     # A gradient step on data of unit operator norm is stable up to 2; blurs do not amplify.
     return deepinv.optim.PGD(
-        prior=PnP(denoiser=prior),
+        prior=[PnP(denoiser=prior) for prior in priors],
         data_fidelity=fidelity,
         stepsize=1.0,
         g_param=list(schedule.sigma),
@@ -43,12 +50,12 @@ def _proximal_gradient(prior: Denoiser, schedule: Schedule, fidelity: DataFideli
     )
 
 
-def _red(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
+def _red(priors: list[Denoiser], schedule: Schedule, fidelity: DataFidelity) -> BaseOptim:
     # x - t (A'(Ax-y) + lambda (x - D(x))) with lambda = 1/gamma, the weight of the schedule's
     # data step; t keeps the step below the inverse of the sum of both Lipschitz constants.
     weights = [1 / g for g in schedule.stepsize]
     return deepinv.optim.GD(
-        prior=RED(denoiser=prior),
+        prior=[RED(denoiser=prior) for prior in priors],
         data_fidelity=fidelity,
         lambda_reg=weights,
         stepsize=[1.9 / (1 + 2 * w) for w in weights],
@@ -57,7 +64,7 @@ def _red(prior: Denoiser, schedule: Schedule, fidelity: DataFidelity) -> BaseOpt
     )
 
 
-SOLVERS: dict[str, Callable[[Denoiser, Schedule, DataFidelity], BaseOptim]] = {
+SOLVERS: dict[str, _Make] = {
     "hqs": _splitting(deepinv.optim.HQS),
     "admm": _splitting(ADMM),
     "drs": _splitting(DRS),
@@ -67,7 +74,11 @@ SOLVERS: dict[str, Callable[[Denoiser, Schedule, DataFidelity], BaseOptim]] = {
 
 
 def solver(
-    name: str, prior: Denoiser, schedule: Schedule, fidelity: DataFidelity | None = None
+    name: str,
+    prior: Denoiser,
+    schedule: Schedule,
+    fidelity: DataFidelity | None = None,
+    mirror: bool = True,
 ) -> BaseOptim:
     """A deepinv solver, called as ``solver(y, physics)``.
 
@@ -76,6 +87,8 @@ def solver(
     :param schedule: sigma and step per iteration, see :mod:`pnp_priors.solvers.schedules`.
     :param fidelity: the data term, half the squared distance (deepinv's ``L2``) by default; for
         ``pgd`` and ``red`` it needs a gradient.
+    :param mirror: each iteration shows the prior the image mirrored another way, see
+        :mod:`pnp_priors.solvers.mirroring`; ``False``: what deepinv's solver does by itself.
     :raises UnknownNameError: lists the known solvers.
 
     Warns (:class:`pnp_priors.errors.BlindPriorWarning`) of a blind prior.
@@ -91,4 +104,5 @@ def solver(
             BlindPriorWarning,
             stacklevel=2,
         )
-    return SOLVERS[name](prior, schedule, L2() if fidelity is None else fidelity)
+    priors = mirrored(prior, len(schedule)) if mirror else [prior]
+    return SOLVERS[name](priors, schedule, L2() if fidelity is None else fidelity)

@@ -40,6 +40,7 @@ def demosaic(
     noise: float = 0.0,
     schedule: Schedule | None = None,
     name: str = "hqs",
+    mirror: bool = True,
 ) -> Tensor:
     """Colours from a mosaic.
 
@@ -51,6 +52,7 @@ def demosaic(
         is kept as it is.
     :param schedule: :func:`demosaicing_schedule` by default.
     :param name: a solver with a proximal data step: ``hqs``, ``admm`` or ``drs``.
+    :param mirror: as :func:`pnp_priors.solvers.solver` takes it.
     :returns: ``[B, 3, H, W]``, not clipped.
     :raises UnknownNameError: no such pattern or solver.
     :raises InputError: not a mosaic, or a prior for gray images.
@@ -63,6 +65,6 @@ def demosaic(
     start = interpolate(raw, pattern)
     physics = bayer(pattern, raw.shape[-2], raw.shape[-1], raw.device)
     y = physics.mask * raw
-    model = solver(name, prior, schedule or demosaicing_schedule(noise))
+    model = solver(name, prior, schedule or demosaicing_schedule(noise), mirror=mirror)
     found = iterates.solve(model, y, physics, init=start)
     return found if noise > 0 else torch.where(physics.mask > 0, y, found)

@@ -84,6 +84,7 @@ def inpaint(
     noise: float = 0.0,
     schedule: Schedule | None = None,
     name: str = "hqs",
+    mirror: bool = True,
 ) -> Tensor:
     """Restore the pixels that are missing.
 
@@ -97,6 +98,7 @@ def inpaint(
         as they are.
     :param schedule: :func:`inpainting_schedule` by default.
     :param name: a solver with a proximal data step: ``hqs``, ``admm`` or ``drs``.
+    :param mirror: as :func:`pnp_priors.solvers.solver` takes it.
     :returns: ``[B, C, H, W]``, not clipped.
     :raises UnknownNameError: no such solver.
     :raises InputError: a mask that does not fit.
@@ -105,6 +107,6 @@ def inpaint(
     start = fill(y, mask)
     physics = Inpainting((y.shape[1], *y.shape[-2:]), mask, device=y.device)
     observed = mask * start
-    model = solver(name, prior, schedule or inpainting_schedule(noise))
+    model = solver(name, prior, schedule or inpainting_schedule(noise), mirror=mirror)
     found = iterates.solve(model, observed, physics, init=start)
     return found if noise > 0 else torch.where(mask > 0, observed, found)

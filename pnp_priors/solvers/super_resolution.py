@@ -90,7 +90,7 @@ def bicubic(y: Tensor, scale: float) -> Enlargement:
     init = enlarge(y, scale)
     height, width = init.shape[-2:]
     size = (y.shape[-2], y.shape[-1])
-    physics = BicubicReduction((y.shape[1], height, width), size, y.device)
+    physics = BicubicReduction((y.shape[1], height, width), size, y.device).to(y)
     return Enlargement(physics, y, init)
 
 
@@ -176,6 +176,7 @@ def super_resolve(
     schedule: Schedule | None = None,
     name: str = "hqs",
     noise: float = 0.0,
+    mirror: bool = True,
 ) -> Tensor:
     """Enlarge images by a solver of deepinv's.
 
@@ -183,12 +184,13 @@ def super_resolve(
     :param prior: any Gaussian denoiser; a gray one denoises the channels of colour one by one.
     :param schedule: :func:`pnp_priors.solvers.schedules.super_resolution` by default.
     :param noise: standard deviation of the noise in the small image, [0, 1] units; 0 is allowed.
+    :param mirror: as :func:`pnp_priors.solvers.solver` takes it.
     :returns: ``[B, C, H, W]``, not clipped.
     :raises UnknownNameError: no such solver.
     """
     if schedule is None:
         schedule = super_resolution(noise, task.init.shape[-2] / task.y.shape[-2])
-    model = solver(name, prior, schedule)
+    model = solver(name, prior, schedule, mirror=mirror)
     return task.crop(iterates.solve(model, task.y, task.physics, init=task.init))
 
 

@@ -35,7 +35,8 @@ def strict_solver_halo(
 ) -> int | None:
     """The halo beyond which nothing counts, where there is one.
 
-    It holds for a blur whose borders are local (padding, not circular).
+    It holds for a blur whose borders are local (padding, not circular), and, of a prior that works
+    in cells, for a solver that does not mirror: cells of a mirrored tile may lie elsewhere.
 
     :param name: a solver of :data:`pnp_priors.solvers.SOLVERS`.
     :param kernel: height and width.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pnp_priors import completion
-from pnp_priors.errors import InputError
+from pnp_priors.errors import DivergenceWarning, InputError
 
 if TYPE_CHECKING:
     from pnp_priors.tuning.tune import Trial, Tuner
@@ -74,9 +76,11 @@ def tune(
     from pnp_priors.benchmark.command import check_device
     from pnp_priors.benchmark.tasks import known
     from pnp_priors.pipelines.inputs import Job, check_writable
+    from pnp_priors.pipelines.watching import blind, quiet
     from pnp_priors.solvers.presets import TUNED_SOLVERS
     from pnp_priors.tuning import schema
     from pnp_priors.tuning.problems import crops as cut
+    from pnp_priors.tuning.problems import for_measuring
     from pnp_priors.tuning.search import Budget
     from pnp_priors.tuning.tasks import TASKS
     from pnp_priors.tuning.tune import Tuner, to_preset, write
@@ -99,17 +103,30 @@ def tune(
         TASKS[task].check(value)
     check_device(device)
     parts = cut(data, crops, side, card.channels, seed)
+    measuring = ", ".join(map(str, for_measuring(data, parts)))
+    if measuring:
+        _warn(
+            f"images of {measuring} are for measuring: on those that parameters were tuned on, "
+            "results mean nothing"
+        )
     tell = _table()
     counts = iterations or [4, 8, 16]
     denoiser = registry.load(prior, device=device)
+    if denoiser.blind:
+        _warn(blind(card.name))
     tuner = Tuner(task, denoiser, solver, parts, levels, counts, seed, tell, device)
     try:
-        tuner.run(Budget(60 * minutes, evaluations))
+        with quiet(), warnings.catch_warnings():
+            # A trial that diverges is one of many, and its PSNR says so.
+            warnings.simplefilter("ignore", DivergenceWarning)
+            tuner.run(Budget(60 * minutes, evaluations))
     except KeyboardInterrupt:
         if not keep_partial or not any(tuner.found.best.values()):
             print("interrupted, nothing written (--keep-partial writes the best found so far)")
             raise typer.Exit(INTERRUPTED) from None
-    words = ["pnp-priors", "tune", prior, "--task", task, "--solver", solver, "--data", data.name]
+    # Of the folder only its name, as it is where others have it; `.` has none of its own.
+    folder = data.resolve().name or "/"
+    words = ["pnp-priors", "tune", prior, "--task", task, "--solver", solver, "--data", folder]
     for value in levels:
         words += ["--level", f"{value:g}"]
     for count in counts:
@@ -117,7 +134,7 @@ def tune(
     words += ["--evaluations", str(evaluations), "--crops", str(crops), "--side", str(side)]
     words += ["--seed", str(seed), "--minutes", f"{minutes:g}"]
     origin = {
-        "data": data.name,
+        "data": folder,
         "images": [crop.name for crop in parts],
         "side": side,
         "seed": seed,
@@ -128,6 +145,9 @@ def tune(
     write(path, preset)
     _summary(tuner, preset.iterations)
     print(f"wrote {path}" + ("" if tuner.found.finished else ", of what was found until Ctrl-C"))
+    keys = [f"prior.name={prior}", f"solver.name={solver}", f"solver.preset={path}"]
+    use = ["pnp-priors", "run", task, *(word for key in keys for word in ("--set", key))]
+    print(f"use it: {shlex.join(use)}")
     if not tuner.found.finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -148,11 +168,27 @@ def _table() -> Callable[[Trial], None]:
     return tell
 
 
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
 def _summary(tuner: Tuner, iterations: int) -> None:
-    found = tuner.found
+    from pnp_priors.solvers.presets import ITERATIONS
+    from pnp_priors.tuning.tune import WORTHWHILE
+
+    found, usual = tuner.found, ITERATIONS[tuner.name]
     for level, trial in found.best[iterations].items():
         before = found.default[level]
         print(
             f"level {level:g}: {trial.psnr:.2f} dB with {iterations} iterations, "
             f"{trial.psnr - before:+.2f} dB against the default's {before:.2f}"
         )
+        if trial.psnr < before - WORTHWHILE:
+            # With as many iterations as the default, nothing is worse than that.
+            more = (
+                f"--iterations {usual}" if usual not in tuner.iterations else "more --evaluations"
+            )
+            _warn(
+                f"level {level:g}: this preset is {before - trial.psnr:.2f} dB worse than the "
+                f"default, which has {usual} iterations; tune with {more}"
+            )

@@ -55,6 +55,9 @@ class Problem:
     def psnr(self, restored: Tensor) -> float:
         """dB, of the restored crop clipped to [0, 1]."""
         error = (restored.clamp(0, 1) - self.clean).double().square().mean().item()
+        if math.isnan(error):
+            # Diverged: the worst that there is, so that it loses against any other.
+            return 0.0
         return -10 * math.log10(max(error, 1e-20))
 
 
@@ -89,6 +92,15 @@ def crops(folder: Path, count: int, side: int, channels: int, seed: int) -> list
             f"{count} are needed"
         )
     return found
+
+
+def for_measuring(folder: Path, parts: list[Crop]) -> list[Path]:
+    """The folders of evaluation sets, below an ``eval``, that crops were cut from.
+
+    :param folder: that the crops' names are relative to.
+    """
+    places = [(folder / crop.name).resolve().parent for crop in parts]
+    return list(dict.fromkeys(place for place in places if "eval" in place.parts))
 
 
 def motion_kernels(count: int, seed: int, side: int = KERNEL_SIDE) -> Tensor:

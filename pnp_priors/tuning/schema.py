@@ -5,6 +5,8 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from bisect import bisect_right
 from itertools import pairwise
@@ -108,6 +110,16 @@ class Preset(Fixed):
             raise ValueError(f"knots: their noise must grow from one to the next, got {levels}")
         return self
 
+    @property
+    def identity(self) -> str:
+        """12 hexadecimal digits that are others where a restoration would be another: a SHA-256 of
+        what :meth:`at` depends on, the solver and the iterations. Where the file lies, what it
+        reached and when it was found do not count.
+        """
+        knots = [[knot.noise, *(getattr(knot, n) for n in knot.parameters)] for knot in self.knots]
+        values = [self.task, self.solver, self.iterations, knots]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
+
     def at(self, noise: float) -> dict[str, float]:
         """Parameters at a noise level: linear between knots in the logarithms of both, as at the
         nearest knot below the first and above the last.
@@ -169,6 +181,8 @@ def read(path: Path) -> Preset:
     :raises MissingFileError: there is no such file.
     :raises ConfigError: one line that names the file, the key and what is allowed.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path}: a folder, not the file of a preset")
     return parse(read_yaml(path), str(path))
 
 

@@ -145,6 +145,8 @@ class Tuner:
             self.tell(trial)
             return psnr
 
+        # All of these are evaluated, so that no preset is worse than the default's parameters with
+        # as many iterations.
         starts: list[Mapping[str, float]] = [default_values(self.name, self.solver)]
         starts += [t.values for t in list(best.values())[-1:]]
         fewer = [self.found.best[n] for n in self.iterations if n < count]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from torch import Tensor
 
@@ -132,6 +134,22 @@ def test_the_page_shows_every_measure(found, tmp_path: Path) -> None:
     with Image.open(tmp_path / "page.png") as page:
         assert page.size == pytest.approx((1754, 1240), abs=1)
     assert [path.name for path in tmp_path.iterdir()] == ["page.png"]
+
+
+def test_no_text_of_the_page_covers_another_panel_or_a_curve(found) -> None:
+    figure = draw(found, "scaling, pnp_priors 0")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    panels = {axes.get_title("left"): axes for axes in figure.axes}
+    outlines = {name: axes.get_tightbbox(canvas.get_renderer()) for name, axes in panels.items()}
+    del outlines["in short"]
+    for (name, one), (other, two) in itertools.combinations(outlines.items(), 2):
+        assert not one.overlaps(two), (name, other)
+    for name in ("convergence", "PSNR while solving"):
+        box = panels[name].get_legend().get_window_extent()
+        assert box.x0 >= panels[name].get_window_extent().x0
+        for line in panels[name].lines[: len(found.curves)]:
+            assert not box.count_contains(panels[name].transData.transform(line.get_xydata()))
 
 
 def test_a_diverged_run_can_be_drawn(scaling, scene, tmp_path: Path) -> None:

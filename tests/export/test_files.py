@@ -84,10 +84,8 @@ def test_the_same_bytes_in_another_process(exported: Exported, tmp_path: Path) -
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600, capture_output=True)
     first = exported("foe-d-s25")
     assert again.read_bytes() == first.read_bytes()
-    found, expected = (read_reference(path).cases for path in (again, first))
-    # The inputs are the same; what torch makes of them, another processor rounds otherwise.
-    for one, other in zip(found, expected, strict=True):
-        assert all((one.inputs[key] == other.inputs[key]).all() for key in other.inputs)
+    # On one processor: what torch makes of the inputs, another one rounds otherwise.
+    assert reference_path(again).read_bytes() == reference_path(first).read_bytes()
 
 
 def test_a_card_of_one_s_own(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from pnp_priors.export.graphs.priors import graph_of
 from pnp_priors.export.half import rounded
 from pnp_priors.export.inputs import in_torch, inputs_of, scene
 from pnp_priors.export.operators import TARGETS, operators
-from pnp_priors.export.precisions import with_margin
+from pnp_priors.export.precisions import MARGIN, largest_difference, with_margin
 from pnp_priors.runtime.passport import read_passport
 from pnp_priors.runtime.reference import read_reference, reference_path
 from pnp_priors.runtime.session import open_session
-from pnp_priors.runtime.verify import against_reference, against_torch
+from pnp_priors.runtime.verify import against_reference, against_torch, psnr_difference
 
 Exported = Callable[..., Path]
 SIZE = (1, 1, 32, 40)
@@ -59,14 +59,23 @@ def test_rounded_is_what_numpy_s_float16_is() -> None:
 def test_psnr_where_every_result_is_rounded(exported: Exported, name: str) -> None:
     """As on a GPU; what ONNX Runtime's CPU computes is in the next test."""
     path, prior = exported(name, None, "float16"), registry.load(name, dtype=torch.float64)
-    model = rounded(onnx.load(path))
+    model, graph = rounded(onnx.load(path)), graph_of(registry.load(name))
     for level in (5, 25):
-        inputs = inputs_of(graph_of(prior.float()), SIZE, level, level / 255)
+        inputs = inputs_of(graph, SIZE, level, level / 255)
         found, exact = run(model, inputs), in_torch(prior, inputs)
-        ours, torch_s = (-10 * np.log10(np.square(y - scene(SIZE)).mean()) for y in (found, exact))
-        assert abs(ours - torch_s) < 0.01
+        assert exact.dtype == np.float64
+        assert abs(psnr_difference(found, exact, scene(SIZE))) < 0.01
         stretch = max(1.0, level / 255 / prior.sigma_range[1])
         assert abs(found - exact).max() <= read_passport(path).tolerance * stretch
+
+
+@pytest.mark.parametrize("name", ["genericdp", "trd-5x5-s25"])
+def test_the_table_states_twice_what_is_measured(exported: Exported, name: str) -> None:
+    path, graph = exported(name, None, "float16"), graph_of(registry.load(name))
+    model, exact = onnx.load(path), registry.load(name, dtype=torch.float64)
+    measured = [largest_difference(one, graph, exact) for one in (model, rounded(model))]
+    # A little less: processors differ.
+    assert 0.95 * MARGIN * max(measured) <= read_passport(path).tolerance
 
 
 @pytest.mark.parametrize("name", [*NAMES, "diffusivity-unet-s25"])
@@ -141,6 +150,14 @@ def test_margins_have_one_digit_and_are_at_least_twice() -> None:
         tolerance = with_margin(difference)
         assert 2 * difference <= tolerance < 4.1 * difference
         assert float(f"{tolerance:.0e}") == tolerance
+        assert 2 * difference <= with_margin(difference, 2) <= 1.1 * 2 * difference
+
+
+def test_a_margin_of_nothing_is_a_number_and_of_nan_an_error() -> None:
+    assert 0 < with_margin(0) <= 1e-9
+    for difference in (np.nan, np.inf):
+        with pytest.raises(InputError, match="no tolerance allows that"):
+            with_margin(difference)
 
 
 def test_no_use_for_fields_of_experts(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from pnp_priors.export import export, int8
 from pnp_priors.export.graphs.priors import graph_of
 from pnp_priors.export.inputs import inputs_of, scene
 from pnp_priors.export.operators import TARGETS, operators
+from pnp_priors.export.prior import reference_cases
 from pnp_priors.runtime.passport import read_passport
+from pnp_priors.runtime.reference import read_reference, write_reference
 from pnp_priors.runtime.session import open_session
 from pnp_priors.runtime.verify import against_reference, against_torch
 
@@ -77,6 +79,33 @@ def test_verified(quantised: Path) -> None:
     shown = str(against_torch(session))
     assert "sigma 13/255" in shown
     assert "sigma 5/255" not in shown
+
+
+def test_its_reference_refuses_the_noisy_image(quantised: Path, tmp_path: Path) -> None:
+    """The passport's tolerance, of the worst pixel at the strongest noise, would let it pass."""
+    stored = read_reference(quantised)
+    untouched = max(np.abs(one.inputs["x"] - one.restored).max() for one in stored.cases)
+    assert stored.tolerance < untouched / 2
+    assert stored.tolerance < read_passport(quantised).tolerance
+    model = onnx.load(quantised)
+    del model.graph.node[:], model.graph.initializer[:]
+    nothing = onnx.helper.make_node("Identity", ["x"], ["restored"])
+    model.graph.node.append(nothing)
+    path = tmp_path / "nothing.onnx"
+    onnx.save(model, path)
+    write_reference(path, stored.cases, stored.tolerance)
+    assert not against_reference(open_session(path, threads=1)).passed
+
+
+def test_references_stay_in_the_trained_range() -> None:
+    """Below it contrast is stretched, and clipped by the scales of int8."""
+    graph, exact = graph_of(registry.load("dncnn-s50")), registry.load("dncnn-s50").double()
+    levels = [
+        [case.inputs["sigma"].min() for case in reference_cases(exact, graph, inside)]
+        for inside in (False, True)
+    ]
+    assert min(levels[0]) == pytest.approx(40 / 255)
+    assert min(levels[1]) == pytest.approx(50 / 255)
 
 
 @pytest.mark.parametrize("outside", [False, True])

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pnp_priors import registry
 from pnp_priors.errors import ConfigError, MissingFileError
+from pnp_priors.export import everything
 from pnp_priors.export.everything import export_all
 from pnp_priors.export.graphs.priors import GRAPHS, graph_of
 from pnp_priors.export.restorations import restoration_of
@@ -101,7 +102,7 @@ def test_names_of_files() -> None:
             "unknown key 'priors.1.form'; allowed: prior, precision, opset",
         ),
         ("sigma: map", "sigma: field", "priors.1.sigma: Input should be 'level' or 'map'"),
-        ("priors:", "prior:", "missing key 'priors'"),
+        ("priors:", "prior:", "missing key 'priors'|unknown key 'prior'; nearest: priors"),
     ],
 )
 def test_a_wrong_table_is_one_line(
@@ -143,6 +144,25 @@ def test_all_of_a_table(command: Command, tmp_path: Path) -> None:
     assert read_passport(folder / "foe-m-s15.onnx").tolerance == 3e-6
 
 
+def test_a_graph_with_an_optional_input_is_up_to_date(tmp_path: Path) -> None:
+    table = tmp_path / "own.yaml"
+    table.write_text("""
+priors: []
+restorations:
+  - name: gray
+    pipeline: jpeg_deblocking
+    set: {prior.name: foe-d-s15, solver.iterations: 1}
+    channels: 1
+    precision: float32
+    opset: 18
+    tolerance: 4.0e-6
+""")
+    said: list[str] = []
+    for _ in range(2):
+        assert export_all(read(table), tmp_path / "out", announce=said.append) == []
+    assert said[1].endswith("up to date")
+
+
 def test_a_tolerance_that_is_too_small_leaves_no_file(tmp_path: Path) -> None:
     table = tmp_path / "own.yaml"
     table.write_text("\n".join(TABLE.splitlines()[:3]).replace("2.0e-6", "1.0e-12"))
@@ -154,6 +174,31 @@ def test_a_tolerance_that_is_too_small_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["ValidationError", "InferenceError"])
+def test_an_invalid_graph_does_not_stop_the_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    import onnx
+
+    error = {
+        "ValidationError": onnx.checker.ValidationError,
+        "InferenceError": onnx.shape_inference.InferenceError,
+    }[kind]
+    proper = everything.export_prior
+
+    def fail(name: str, *choices: object) -> Path:
+        if name == "foe-m-s15":
+            raise error("no\nvalid graph")
+        return proper(name, *choices)
+
+    monkeypatch.setattr(everything, "export_prior", fail)
+    table = tmp_path / "own.yaml"
+    table.write_text("\n".join(TABLE.splitlines()[:4]))
+    failed = export_all(read(table), tmp_path / "out", announce=lambda line: None)
+    assert failed == ["foe-m-s15.onnx: no valid graph"]
+    assert (tmp_path / "out" / "foe-s-s15-map.onnx").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -161,6 +206,14 @@ def test_a_tolerance_that_is_too_small_leaves_no_file(tmp_path: Path) -> None:
         (["-o", "a.onnx"], "or --all"),
         (["--all", "foe-m-s15", "-o", "a"], "leave out a name"),
         (["--all", "-o", "a", "--sigma", "map"], "leave out --sigma"),
+        (["--all", "-o", "a", "--opset", "17"], "leave out --opset"),
+        (["--all", "-o", "a", "--opset", "17", "--targets", "t.yaml"], "leave out --opset"),
+        (["--all", "-o", "a", "--channels", "0"], "leave out --channels"),
+        (["--all", "-o", "a", "--iterations", ""], "leave out --iterations"),
+        (
+            ["--all", "-o", "a", "--precision", "float32", "--calibration", "b"],
+            "--calibration is for int8; the precision is float32",
+        ),
         (["--all", "-o", "a", "--precision", "int4"], "unknown precision 'int4'"),
         (["--all", "-o", "a", "--targets", "none.yaml"], "no such file: none.yaml"),
         (["foe-m-s15", "-o", "a.onnx", "--targets", "a.yaml"], "--targets is for --all"),

@@ -115,6 +115,18 @@ def test_no_two_lines_contradict_each_other(factor, colour, stated):
         assert not line.endswith(": ")
 
 
+@pytest.mark.parametrize("factor", [0.2, 1, 3])
+def test_a_level_that_was_judged_needs_no_other_reason(factor):
+    """Structure that too high a level took out of the image is no property of the noise."""
+    found = residual.check(factor * low_pass(white(2, (96, 96))), SIGMA)
+    assert "the noise itself is correlated" in found.warnings[0]
+    said = found.lines(level_said=True)
+    assert "the noise itself" not in " ".join(said)
+    assert len(said) == (factor >= 1)
+    plain = residual.check(factor * white(2, (96, 96)), SIGMA)
+    assert "noise was kept" not in " ".join(plain.lines(level_said=True))
+
+
 def test_small_deviations_are_measured_but_not_shouted():
     found = residual.check(white(3, (256, 256)), 1.1 * SIGMA)
     assert found.level_rejected

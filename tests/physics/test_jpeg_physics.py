@@ -131,6 +131,35 @@ def test_the_decoded_image_has_the_coefficients(subsampling: str, scene: Scene) 
     )
 
 
+@pytest.mark.parametrize("size", [(1, 24, 40), (3, 24, 40), (3, 19, 11), (3, 32, 48), (3, 1, 1)])
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+def test_whole_blocks(size: tuple[int, int, int], subsampling: str) -> None:
+    """They decode to the same image, and beyond its own blocks to its mirror image."""
+    physics = JPEG(size, quality=30, subsampling=subsampling if size[0] == 3 else None).double()
+    whole = physics.whole()
+    channels, height, width = whole.img_size
+    assert (channels, whole.subsampling) == (size[0], physics.subsampling)
+    assert (height, width) == tuple(-(-side // 16) * 16 for side in size[1:])
+    assert torch.equal(whole.tables, physics.tables)
+    y = physics(noise(1, *size))
+    completed = physics.completed(y)
+    for part, own, plane in zip(completed, y, whole.planes, strict=True):
+        assert part.shape[2:4] == plane.blocks
+        assert torch.equal(part[:, :, : own.shape[2], : own.shape[3]], own)
+    decoded = whole.A_dagger(completed)
+    rows, columns = size[1:]
+    torch.testing.assert_close(decoded[..., :rows, :columns], physics.A_dagger(y))
+    luma = (to_planes(decoded) if channels == 3 else decoded)[:, 0]
+    for axis in (1, 2):
+        own = 8 * -(-size[axis] // 8)
+        if own < whole.img_size[axis]:
+            last, beyond = luma.narrow(axis, own - 8, 8), luma.narrow(axis, own, 8)
+            torch.testing.assert_close(beyond, last.flip(axis))
+    # What the model makes of them is what they are.
+    for again, part in zip(whole.A(decoded), completed, strict=True):
+        torch.testing.assert_close(again, part)
+
+
 def test_quantised_coefficients_are_on_their_lattice() -> None:
     tables = [luminance_table(30), chrominance_table(40), chrominance_table(80)]
     physics = JPEG((3, 16, 24), tables=tables, subsampling="4:4:4")

@@ -70,10 +70,14 @@ def test_tables_that_do_not_fit() -> None:
         stored_of_pixels(np.zeros((3, 8, 8)), [np.ones((8, 8))])
 
 
+@pytest.mark.parametrize("size", [(48, 64), (40, 56), (35, 50)])
 @pytest.mark.parametrize("subsampling", ["gray", "4:4:4", "4:2:2", "4:2:0"])
-def test_what_is_shown_gives_the_coefficients_back(subsampling: str, tmp_path: Path) -> None:
-    """Also where the decoder's rounding to 8 bits, and its clipping, would not."""
-    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+def test_what_is_shown_gives_the_coefficients_back(
+    subsampling: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Also where the decoder's rounding to 8 bits, and its clipping, would not, and of blocks that
+    the border cuts."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     path = tmp_path / "x.jpg"
     if subsampling == "gray":
         Image.fromarray(pixels[..., 0]).save(path, quality=90)
@@ -81,13 +85,20 @@ def test_what_is_shown_gives_the_coefficients_back(subsampling: str, tmp_path: P
         Image.fromarray(pixels).save(path, quality=90, subsampling=subsampling)
     stored = read_stored(path, exact=True)
     again = stored_of_pixels(stored.shown(), list(stored.tables), stored.subsampling)
+    assert again.size == tuple(-(-side // 16) * 16 for side in size)
     for one, other in zip(again.indices, stored.indices, strict=True):
-        np.testing.assert_array_equal(one, other)
+        rows, columns = other.shape[:2]
+        np.testing.assert_array_equal(one[:rows, :columns], other)
     with Image.open(path) as file:
         decoded = np.atleast_3d(np.asarray(file)).transpose(2, 0, 1)
     # Pixels that were not clipped differ by the decoder's rounding alone.
-    shown = 255 * stored.shown()
+    shown = 255 * stored.shown()[:, : size[0], : size[1]]
     inside = ((shown > 0) & (shown < 255)).all(axis=0)
+    if size != (
+        48,
+        64,
+    ):  # at a border that cuts blocks, decoders repeat the last visible chrominance
+        inside[-2:], inside[:, -2:] = False, False
     assert np.abs(shown - decoded)[:, inside].max() < 3
 
 

@@ -109,6 +109,8 @@ def test_physics_replaces_the_kernel_and_is_taken_at_its_word(restorer, photo, k
     [
         (np.full((1, 40, 40), np.nan, np.float32), "NaN"),
         (np.zeros((40, 40), np.uint8), "floating point"),
+        (np.full((40, 40), 255.0), "^expected values in .*255 looks like 0..255 values; divide by"),
+        (np.full((40, 40), -6e4), "60000 looks like 0..65535 values; divide by 65535"),
         (np.zeros((2, 40, 40), np.float32), "1 or 3 channels"),
         (np.zeros(40, np.float32), r"expected \[H, W\]"),
         (np.zeros((5, 40), np.float32), r"kernel\.npy: the kernel \(5x5 pixels\) must .*40x5"),

@@ -51,6 +51,27 @@ def test_a_folder_is_mirrored_then_skipped(command, work):
     assert "2 restored, 0 skipped" in out
 
 
+def test_pictures_of_kinds_that_cannot_be_read_are_said_once(command, work):
+    def run():
+        code, out, err = command("run", "p.yaml", "in", "-o", "out")
+        assert code == 0
+        assert "2 restored" in out or "2 skipped" in out
+        return [line for line in said(err, "note") if "left out" in line]
+
+    assert run() == []
+    (work / "in/one.gif").touch()
+    assert run() == [
+        "note: in/one.gif is left out: such pictures cannot be read; convert to PNG or TIFF"
+    ]
+    (work / "in/deep/two.HEIC").touch()
+    (line,) = run()
+    assert "2 pictures are left out, which cannot be read: in/deep/two.HEIC, in/one.gif;" in line
+    for number in range(3):
+        (work / f"in/{number}.gif").touch()
+    (line,) = run()
+    assert "5 pictures are left out, which cannot be read: 4 .gif, 1 .heic;" in line
+
+
 def test_patterns_batches_and_threads(command, work, photo):
     images.write(Path("in/deep/c.png"), images.Image(photo))
     options = ["--batch", 2, "--jobs", 2]
@@ -97,7 +118,8 @@ def test_without_input_the_example_is_restored(command, work):
         (["p.yaml", "in/notes.txt"], "in/notes.txt: not an image that can be read"),
         (
             ["p.yaml", "in", "--set", "solver.iteration=3"],
-            "error: --set solver.iteration=3: unknown key 'solver.iteration'; allowed: name",
+            "error: --set solver.iteration=3: unknown key 'solver.iteration'; nearest: "
+            "solver.iterations; allowed: name",
         ),
         (
             ["p.yaml", "in", "--set", "solver.iterations=many"],

@@ -54,8 +54,11 @@ def test_unknown_names_and_missing_files(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kernle": 1}, "unknown key 'kernle'; allowed: task, prior"),
-        ({"solver": {"iteration": 3}}, "unknown key 'solver.iteration'; allowed: name, schedule"),
+        ({"kernle": 1}, "unknown key 'kernle'; nearest: kernel; allowed: task"),
+        (
+            {"solver": {"iteration": 3}},
+            "'solver.iteration'; nearest: solver.iterations; allowed: name",
+        ),
         ({"solver": {"iterations": "8"}}, "solver.iterations: .*integer.*'8'"),
         ({"solver": {"iterations": 0}}, "solver.iterations: .*greater"),
         ({"solver": {"name": "hqss"}}, "solver.name: .*'hqs', 'admm'"),
@@ -106,6 +109,11 @@ def test_settings_are_yaml():
 def test_bad_settings_are_named(setting):
     with pytest.raises(ConfigError, match="--set"):
         files.parse_settings([setting])
+
+
+def test_a_setting_that_is_not_yaml_says_why():
+    with pytest.raises(ConfigError, match=r"--set a=\[1: .* \(.* expected ',' or '\]'"):
+        files.parse_settings(["a=[1"])
 
 
 def test_overrides_change_and_are_named_in_errors(tmp_path):

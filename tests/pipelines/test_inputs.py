@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pnp_priors.errors import InputError, MissingFileError
-from pnp_priors.pipelines.inputs import Job, check_writable, plan, tidy
+from pnp_priors.pipelines.inputs import Job, check_writable, left_out, plan, tidy
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,21 @@ def test_results_and_hidden_files_are_no_input():
     for given in ("in", "in/**", "in/*"):
         jobs = plan([given], Path("in/out"))
         assert [job.source.name for job in jobs] == expected
+
+
+def test_pictures_of_other_kinds_are_known_by_name():
+    names = ("in/a.gif", "in/deep/b.HEIC", "in/.hidden.gif", "in/out/d.gif", "in/e.jp2/f.nef")
+    for name in names:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    expected = ["a.gif", "b.HEIC", "f.nef"]
+    for given in (["in"], ["in/**"], ["in", "in/*.gif", "in/a.png"]):
+        assert [path.name for path in left_out(given, Path("in/out"))] == expected
+    assert left_out(["in/a.png", "in/*.png", "none"], Path("out")) == []
+    with pytest.raises(InputError, match=r"e\.jp2: no images in this folder \(only \.nef, which"):
+        plan(["in/e.jp2"], Path("out"))
+    with pytest.raises(MissingFileError, match=r"no images match in/\*\.gif \(only \.gif, which"):
+        plan(["in/*.gif"], Path("out"))
 
 
 def test_what_is_named_twice_is_restored_once():

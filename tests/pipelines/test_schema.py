@@ -101,6 +101,37 @@ def test_the_task_decides_which_keys_there_are():
         json_schema("deblurring")
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_every_key_is_described(task):
+    """An editor shows nothing else."""
+    whole = json_schema(task)
+    for where in (whole, *whole["$defs"].values()):
+        assert where["description"], where["title"]
+        for key, value in where["properties"].items():
+            assert value.get("description"), f"{where['title']}.{key}"
+
+
+def test_editors_offer_the_released_priors_and_allow_fractions():
+    import re
+
+    from pnp_priors import registry
+
+    schema = json_schema("deconvolution")
+    assert schema["$defs"]["PriorChoice"]["properties"]["name"]["examples"] == registry.available()
+    for task, model, key in (
+        ("deconvolution", "Noise", "sigma"),
+        ("denoising", "Noise", "sigma"),
+        ("denoising", "Noise", "gain"),
+        ("inpainting", "StatedNoise", "sigma"),
+        ("super-resolution", "PerhapsNoise", "sigma"),
+    ):
+        kinds = json_schema(task)["$defs"][model]["properties"][key]["anyOf"]
+        (pattern,) = [kind["pattern"] for kind in kinds if "pattern" in kind]
+        assert re.search(pattern, "2.55/255")
+        assert re.search(pattern, "1e-2")
+        assert not re.search(pattern, "loud")
+
+
 def test_subsamplings_are_those_of_the_physics():
     from pnp_priors.physics.jpeg_standard import SUBSAMPLINGS
 
@@ -110,8 +141,8 @@ def test_subsamplings_are_those_of_the_physics():
 
 def test_checking_needs_no_torch():
     code = (
-        "import sys; from pnp_priors.pipelines import files; "
-        "[files.read(files.find(name)) for name in files.available()]; "
+        "import sys; from pnp_priors.pipelines import files, schema; "
+        "[files.read(files.find(name)) for name in files.available()]; schema.json_schema(); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from pnp_priors.errors import InputError
+from pnp_priors.errors import InputError, RangeWarning
 from pnp_priors.priors.base import Prior
 
 LOW, HIGH = 0.02, 0.2
@@ -296,6 +298,27 @@ def test_without_sigma_the_estimate_is_used_and_else_what_is_given() -> None:
     torch.testing.assert_close(prior(x, torch.full((1, 1, 4, 5), 0.1)), x - 0.05)
     with pytest.raises(InputError, match=r"\[2, 1, 4, 5\] or \[2, 3, 4, 5\]"):
         prior(x, torch.full((2, 2, 4, 5), 0.1))
+
+
+def test_an_image_on_0_to_255_is_warned_of_once() -> None:
+    prior, x = Stub(), image()
+    with pytest.warns(RangeWarning, match="images are in .0, 1.: divide 8-bit") as caught:
+        prior(255 * x, 0.1)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prior(255 * x, 0.1)
+        # Iterates of a solver that diverges began as an image.
+        diverging = Stub()
+        for step in range(4):
+            x = diverging(10.0**step * x, 0.1)
+
+
+def test_looking_at_the_range_is_left_out_where_there_are_no_values() -> None:
+    prior, x = Stub(), 255 * image()
+    batched = torch.func.vmap(lambda one: prior(one, 0.1))(torch.stack([x, x]))
+    assert batched.shape == (2, *x.shape)
+    torch.export.export(Stub(), (x, 0.1))
 
 
 def test_a_training_pass_is_the_restored_batch_and_nothing_more() -> None:

@@ -105,3 +105,17 @@ def test_text_has_units(make_passport):
     assert "5/255 to 50/255" in text
     assert "25: 28.90 dB" in text
     assert "a               1" in text
+
+
+def test_long_data_sets_stay_apart_from_the_figures(make_passport):
+    measured = {"levin, hqs-preset (deconvolution)": {"2.55": 33.44, "5.1": 30.54}}
+    text = str(make_passport(psnr=measured))
+    row = "  PSNR            2.55: 33.44  5.1: 30.54 dB on levin, hqs-preset (deconvolution)"
+    assert row in text.splitlines()
+
+
+def test_whose_lipschitz_bound_it_is(make_passport):
+    bound = {"lipschitz_lower_bound": {"25": 1.5}}
+    assert "  Lipschitz       at least 25: 1.50" in str(make_passport(**bound))
+    of_restoration = make_passport(kind="restoration", **bound)
+    assert "  Lipschitz       of toy alone at least 25: 1.50" in str(of_restoration)

@@ -1,5 +1,10 @@
 """References: what is written is read, and only for the model it was written for."""
 
+import hashlib
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -25,6 +30,37 @@ def test_round_trip_keeps_the_order(toy):
         assert list(found.inputs) == ["sigma", "x"]
         np.testing.assert_array_equal(found.inputs["x"], expected.inputs["x"])
         np.testing.assert_array_equal(found.restored, expected.restored)
+
+
+def test_the_same_bytes_every_time(toy):
+    """safetensors by itself shuffles what is said in the header, in each process anew."""
+    written = write_reference(toy, cases(), 1e-6).read_bytes()
+    code = f"""
+from safetensors.numpy import load
+from pnp_priors.runtime.reference import Case, reference_path, write_reference
+found = load(reference_path({str(toy)!r}).read_bytes())
+cases = [
+    Case({{name: found[f"{{k}}/{{name}}"] for name in ("x", "sigma")}}, found[f"{{k}}/restored"])
+    for k in range(12)
+]
+for _ in range(20):
+    write_reference({str(toy)!r}, cases, 1e-6)
+    print(hashlib.sha256(reference_path({str(toy)!r}).read_bytes()).hexdigest())
+"""
+    words = [sys.executable, "-c", f"import hashlib\n{code}"]
+    told = subprocess.run(words, check=True, timeout=120, capture_output=True, text=True).stdout
+    assert set(told.split()) == {hashlib.sha256(written).hexdigest()}
+
+
+def test_the_header_is_as_readers_want_it(toy):
+    content = write_reference(toy, cases(), 1e-6).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    assert size % 8 == 0
+    assert list(header["__metadata__"]) == ["model_sha256", "tolerance"]
+    spans = sorted(one["data_offsets"] for name, one in header.items() if name[0] != "_")
+    assert [begin for begin, _ in spans] == [0, *(end for _, end in spans[:-1])]
+    assert 8 + size + spans[-1][1] == len(content)
 
 
 def test_refused(toy, tmp_path):

@@ -1,9 +1,11 @@
 """What may go into a graph, what runs it, and what each mistake answers."""
 
 import numpy as np
+import onnx
 import pytest
 
 from pnp_priors.errors import InputError, MissingFileError, PnpPriorsError, UnknownNameError
+from pnp_priors.export.graphs.restorations.builder import Graph
 from pnp_priors.runtime import session
 from pnp_priors.runtime.session import open_session
 
@@ -38,7 +40,11 @@ def test_it_runs_what_the_graph_says(toy):
         ),
         ({"sigma": 255 * SIGMA}, r"sigma 20 \(5100/255\) is outside its range"),
         ({"table": X}, "unknown input of toy.onnx 'table'.*known: sigma, x"),
-        ({"sigma": SIGMA[[0, 1, 1]]}, "toy.onnx: running it failed"),
+        (
+            {"sigma": SIGMA[[0, 1, 1]]},
+            r"toy\.onnx: sigma: expected float32 \[batch\] of shape \[2\], which fits the other "
+            r"inputs, got shape \[3\]",
+        ),
     ],
 )
 def test_wrong_inputs_are_one_line_with_their_name(toy, changes, message):
@@ -46,6 +52,41 @@ def test_wrong_inputs_are_one_line_with_their_name(toy, changes, message):
     with pytest.raises(InputError if "unknown" not in message else UnknownNameError) as caught:
         opened({"x": X, "sigma": SIGMA} | changes)
     caught.match(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def blurring(tmp_path, make_passport):
+    """A graph with the inputs of deconvolution, and a map; it returns the image."""
+    graph = Graph()
+    image = graph.input("x", ["batch", "channels", "height", "width"])
+    graph.input("map", ["batch", 1, "height", "width"])
+    graph.input("kernel", ["kernel_height", "kernel_width"])
+    graph.input("iterations", [], "int64")
+    model = graph.model("toy", "restored", image * 1.0, ["batch", "channels", "height", "width"])
+    onnx.helper.set_model_props(model, make_passport(sigma_range=None).metadata())
+    onnx.save(model, tmp_path / "toy.onnx")
+    given = {"x": X, "map": X, "kernel": np.ones((3, 5), np.float32), "iterations": np.array(2)}
+    return open_session(tmp_path / "toy.onnx", threads=1), given
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"map": X[:1]}, r"map: expected .* of shape \[2, 1, 3, 4\], .* got shape \[1, 1, 3, 4\]"),
+        ({"map": X[:, :, 1:]}, r"map: .* of shape \[2, 1, 3, 4\], .* got shape \[2, 1, 2, 4\]"),
+        ({"kernel": np.zeros((3, 3), np.float32)}, "kernel: the kernel is zero everywhere"),
+        ({"kernel": -np.ones((3, 3), np.float32)}, "kernel: the kernel has negative values"),
+        ({"kernel": np.full((3, 3), np.nan, np.float32)}, "kernel: it has values that are NaN"),
+        ({"iterations": np.array(0)}, "iterations: expected 1 or more, got 0"),
+        ({"iterations": np.array(-3)}, "iterations: expected 1 or more, got -3"),
+    ],
+)
+def test_inputs_of_restorations_are_checked(blurring, changes, message):
+    session, given = blurring
+    np.testing.assert_array_equal(session(given), X)
+    with pytest.raises(InputError, match=rf"^toy\.onnx: {message}") as caught:
+        session(given | changes)
     assert "\n" not in str(caught.value)
 
 

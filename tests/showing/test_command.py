@@ -64,6 +64,9 @@ def test_a_noisy_photo_with_and_without_its_original(command, work, scene) -> No
     code, out, _ = command(*words)
     assert code == 0
     assert out.splitlines()[1].split() == ["input,", "sigma", "25.5/255"]
+    code, same, _ = command(*words[:-1], "25.5/255")
+    assert code == 0
+    assert same.splitlines()[1] == out.splitlines()[1]
     code, out, _ = command(*words, "--reference", "photo.png")
     assert code == 0
     assert 19 < float(out.splitlines()[1].split()[3]) < 21.5
@@ -103,8 +106,9 @@ def test_each_mistake_is_one_line(command, work, words, message) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--sigma", "25/255", "expected a number from 1 to 255, such as 25; compare takes"),
-        ("--sigma", "0.098", "compare takes 0..255 units, in Python it is 25/255"),
+        ("--sigma", "25/0", "expected a number from 1 to 255, such as 25, or a fraction, 25/255"),
+        ("--sigma", "0.098", "--sigma 0.098: expected a number from 1 to 255"),
+        ("--sigma", "25/2", "--sigma 25/2: expected a number from 1 to 255"),
         ("--sigma", "nan", "--sigma nan: expected a number"),
         ("--sigma", "256", "--sigma 256: expected a number"),
         ("--detail", "1,2", "--detail 1,2: expected column, row and side"),

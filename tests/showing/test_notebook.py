@@ -37,6 +37,15 @@ def test_a_prior_is_one_line(name, line) -> None:
 
 
 @pytest.mark.parametrize("name", registry.available())
+def test_a_card_is_one_line(name) -> None:
+    card = registry.describe(name)
+    line = repr(card)
+    assert line.startswith(f"Card({name}: {card.title}, ")
+    assert line.endswith(f"{card.trained_for}, {card.parameters:,} parameters)")
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize("name", registry.available())
 def test_prior_and_card_agree(name) -> None:
     card, prior = registry.describe(name), pnp_priors.load(name)
     about = notebook.facts(prior)

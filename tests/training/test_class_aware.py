@@ -238,8 +238,14 @@ def test_a_part_that_is_not_trained_is_named(tmp_path: Path, data: Path) -> None
     ("changes", "message"),
     [
         ({"parts": {"one": "tiny"}}, "parts"),
-        ({"clasifier": {}}, "unknown key 'clasifier'; allowed: name.*classifier"),
-        ({"classifier": {**SETTINGS, "step": 3}}, "unknown key 'classifier.step'; allowed: steps"),
+        (
+            {"clasifier": {}},
+            "unknown key 'clasifier'; nearest: classifier; allowed: name.*classifier",
+        ),
+        (
+            {"classifier": {**SETTINGS, "step": 3}},
+            "unknown key 'classifier.step'; nearest: classifier.steps; allowed: steps",
+        ),
         ({"classifier": {**SETTINGS, "lr": 0}}, r"classifier\.lr"),
     ],
     ids=str,

@@ -130,6 +130,8 @@ def test_psnr_is_that_of_the_clipped_image(folder: Path) -> None:
     far = torch.where(problem.clean > 0.5, 2.0, -3.0)
     limited = torch.where(problem.clean > 0.5, 1.0, 0.0)
     assert problem.psnr(far) == problem.psnr(limited)
+    # What diverged loses against anything.
+    assert problem.psnr(torch.full_like(far, torch.nan)) == 0
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

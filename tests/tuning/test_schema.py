@@ -67,7 +67,10 @@ def test_one_knot_is_for_every_level() -> None:
     [
         ({"solver": "hqq"}, r"here: solver: .*'hqs', 'admm' or 'drs'.*'hqq'"),
         ({"iterations": 0}, r"here: iterations: .*greater than or equal to 1"),
-        ({"iteration": 8}, r"here: unknown key 'iteration'; allowed: task, prior"),
+        (
+            {"iteration": 8},
+            r"here: unknown key 'iteration'; nearest: iterations; allowed: task, prior",
+        ),
         ({"task": "denoising"}, r"here: task: .*'denoising'; allowed: deconvolution, jpeg-debl"),
         ({"knots": []}, r"here: .*knots: at least one"),
         ({"knots": CONTENT["knots"][::-1]}, r"here: .*noise must grow .*\[0.04, 0.01\]"),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pnp_priors.errors import InputError, UnknownNameError
 from pnp_priors.priors.base import Prior
-from pnp_priors.solvers.presets import at
+from pnp_priors.solvers.presets import at, default_values
 from pnp_priors.tuning.problems import Crop, Problem
 from pnp_priors.tuning.search import Budget
 from pnp_priors.tuning.tasks import TASKS, candidate
@@ -128,6 +128,48 @@ def test_what_is_found_becomes_a_preset_that_says_so(parts: list[Crop]) -> None:
         (problem,) = tuner.problems[knot.level]
         restored = tuner.task.restore(problem, tuner.prior, at(preset, problem.noise))
         assert problem.psnr(restored) == pytest.approx(knot.psnr, abs=2e-3)
+
+
+class Fails(Prior):
+    """Gives no numbers but for the noise levels of the schedule that the search began with."""
+
+    def __init__(self) -> None:
+        super().__init__(1, (0.0, 1.0))
+        self.seen: set[float] = set()
+        self.none = torch.nn.Parameter(torch.zeros(()), requires_grad=False)
+
+    def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        # The default is measured first, with 8 iterations, and then tried with those asked for.
+        level = round(float(sigma.max()), 5)
+        if len(self.seen) < 8:
+            self.seen.add(level)
+        return x if level in self.seen else x * torch.nan
+
+
+@pytest.mark.parametrize("evaluations", [1, 6])
+def test_nothing_worse_than_the_defaults_parameters_is_returned(
+    parts: list[Crop], evaluations: int
+) -> None:
+    """Not even where all that was tried afterwards diverged, or nothing was."""
+    tuner = Tuner("deconvolution", Fails(), "hqs", parts, [2.55], [8], seed=2)
+    found = tuner.run(Budget(evaluations=evaluations))
+    trial = found.best[8][2.55]
+    assert dict(trial.values) == default_values("deconvolution", "hqs")
+    assert trial.psnr == found.default[2.55] > 10
+    to_preset(tuner, "fails", ORIGIN)
+
+
+def test_a_level_that_diverges_at_first_is_searched_on(parts: list[Crop]) -> None:
+    class Late(Wiener):
+        calls = 0
+
+        def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+            self.calls += 1
+            return super()._denoise(x, sigma) * (torch.nan if self.calls <= 9 else 1)
+
+    tuner = Tuner("deconvolution", Late(), "hqs", parts, [25.5], [1], seed=2)
+    found = tuner.run(Budget(evaluations=6))
+    assert found.best[1][25.5].psnr > 10
 
 
 def test_every_trial_is_told_and_the_same_again(parts: list[Crop]) -> None:

@@ -1,1 +1,1 @@
-"""What the graphs of each task take, one module per task: inputs, tolerance, reference cases."""
+"""What the graphs of each task take, one module per task: inputs, tolerance, examples, cases."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 
 from pnp_priors.errors import InputError
+from pnp_priors.export.example import Example, cases_of, told
 from pnp_priors.export.graphs.restorations.denoising import denoising
-from pnp_priors.export.inputs import scene
+from pnp_priors.export.inputs import Size, scene
 from pnp_priors.export.restorations import Restoration
 from pnp_priors.pipelines.restorer import Restorer
 from pnp_priors.pipelines.schemas.denoising import Denoising
@@ -17,7 +17,14 @@ from pnp_priors.priors.base import Prior
 from pnp_priors.runtime.reference import Case
 
 TOLERANCE = 4e-6
-NOISE = 20 / 255
+LEVEL = 20 / 255
+#: odd, prime and a batch, a single pixel, narrow; up to beyond most trained ranges
+VERIFIED: tuple[tuple[Size, float], ...] = (
+    ((1, 3, 48, 40), 25 / 255),
+    ((2, 1, 17, 23), 10 / 255),
+    ((1, 1, 1, 1), 25 / 255),
+    ((1, 3, 5, 41), 50 / 255),
+)
 
 
 def restoration(pipeline: Denoising, prior: Prior) -> Restoration:
@@ -31,28 +38,34 @@ def restoration(pipeline: Denoising, prior: Prior) -> Restoration:
             "--sigma map, and noise.gain needs Python"
         )
     image = ("batch", "channels" if prior.channels == 1 else prior.channels, "height", "width")
-    told = not (prior.blind or prior.estimates_sigma)
     return Restoration(
-        inputs={"x": image, "noise": (1,)} if told else {"x": image},
+        inputs={"x": image, "noise": (1,)} if _is_told(prior) else {"x": image},
         output=image,
         tolerance=TOLERANCE,
         iterations=None,
         restore=partial(denoising, pipeline),
-        cases=partial(cases, told=told),
+        cases=cases,
     )
 
 
-def cases(restorer: Restorer, told: bool = True) -> list[Case]:
+def example(restorer: Restorer, size: Size, level: float = LEVEL, seed: int = 0) -> Example:
+    """A photo with noise of this standard deviation."""
+    drawn = np.random.default_rng(seed).standard_normal(size)
+    clean, noise = scene(size), told(level)
+    inputs = {"x": (clean + level * drawn).astype(np.float32)}
+    label = f"noise {255 * level:.3g}/255"
+    if not _is_told(restorer.prior):
+        return Example(inputs, restorer, None, clean, label)
+    return Example({**inputs, "noise": noise}, restorer, float(noise[0]), clean, label)
+
+
+def cases(restorer: Restorer) -> list[Case]:
     """Scenes with noise, restored in float64; the prior is float64 afterwards."""
-    restorer = restorer.double()
     colours = getattr(restorer.prior, "channels", 1)
-    found = []
-    for seed, size in enumerate(((1, 3, 40, 36), (2, colours, 17, 23))):
-        noise = np.random.default_rng(seed).standard_normal(size)
-        x = (scene(size) + NOISE * noise).astype(np.float32)
-        with torch.no_grad():
-            photo = torch.from_numpy(x).double()
-            restored = restorer(photo, noise=NOISE if told else None).float().numpy()
-        inputs = {"x": x, "noise": np.array([NOISE], np.float32)} if told else {"x": x}
-        found.append(Case(inputs, restored))
-    return found
+    sizes: tuple[Size, ...] = ((1, 3, 40, 36), (2, colours, 17, 23))
+    return cases_of(example(restorer, size, seed=seed) for seed, size in enumerate(sizes))
+
+
+def _is_told(prior: object) -> bool:
+    """Whether it is told a noise level."""
+    return not (getattr(prior, "blind", False) or getattr(prior, "estimates_sigma", False))

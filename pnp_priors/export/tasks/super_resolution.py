@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 
+from pnp_priors.export.example import Example, cases_of, told
 from pnp_priors.export.graphs.restorations.super_resolution import super_resolution
-from pnp_priors.export.inputs import scene
+from pnp_priors.export.inputs import Size, scene
 from pnp_priors.export.restorations import Restoration
 from pnp_priors.export.tasks.deconvolution import kernel
 from pnp_priors.pipelines import schedule
@@ -17,9 +17,17 @@ from pnp_priors.pipelines.schemas.super_resolution import SuperResolution
 from pnp_priors.pipelines.tasks.super_resolution import SuperResolutionRestorer
 from pnp_priors.priors.base import Prior
 from pnp_priors.runtime.reference import Case
+from pnp_priors.solvers.super_resolution import enlarged_size
 
 TOLERANCE = 1e-4
-NOISE = 0.01
+LEVEL = 0.01
+#: odd, prime and a batch, a single pixel, narrow
+VERIFIED: tuple[tuple[Size, float], ...] = (
+    ((1, 3, 24, 21), 0.01),
+    ((2, 1, 17, 19), 0.03),
+    ((1, 1, 1, 1), 0.01),
+    ((1, 3, 3, 29), 0.003),
+)
 
 
 def restoration(pipeline: SuperResolution, prior: Prior) -> Restoration:
@@ -42,24 +50,28 @@ def restoration(pipeline: SuperResolution, prior: Prior) -> Restoration:
     )
 
 
-def cases(restorer: Restorer) -> list[Case]:
-    """Small scenes with noise."""
+def example(restorer: Restorer, size: Size, level: float = LEVEL, seed: int = 0) -> Example:
+    """A small photo with noise of this standard deviation."""
     assert isinstance(restorer, SuperResolutionRestorer)
-    pipeline = restorer.pipeline
+    pipeline, (batch, channels, height, width) = restorer.pipeline, size
     blur = None if pipeline.kernel is None else kernel()
     own = SuperResolutionRestorer(pipeline, restorer.prior, blur)
+    drawn = np.random.default_rng(seed).standard_normal(size)
+    inputs = {"x": (scene(size) + level * drawn).astype(np.float32)}
+    noise = told(level)
+    if not own.one_pass:
+        inputs["noise"] = noise
+        if blur is not None:
+            inputs["kernel"] = blur
+    large = enlarged_size(height, width, pipeline.factor)
+    given = None if own.one_pass else float(noise[0])
+    # About what was reduced: scenes are drawn by formulas of a pixel's place in the photo.
+    clean = scene((batch, channels, *large))
+    return Example(inputs, own, given, clean, f"noise {255 * level:.3g}/255")
+
+
+def cases(restorer: Restorer) -> list[Case]:
+    """Small scenes with noise, restored in float64; the prior is float64 afterwards."""
     colours = getattr(restorer.prior, "channels", 1)
-    found = []
-    for seed, size in enumerate(((1, 3, 24, 21), (2, colours, 17, 19))):
-        noise = np.random.default_rng(seed).standard_normal(size)
-        x = (scene(size) + NOISE * noise).astype(np.float32)
-        inputs = {"x": x}
-        if not own.one_pass:
-            inputs["noise"] = np.array([NOISE], np.float32)
-            if blur is not None:
-                inputs["kernel"] = blur
-        with torch.no_grad():
-            level = None if own.one_pass else NOISE
-            restored = own(torch.from_numpy(x), noise=level).numpy()
-        found.append(Case(inputs, restored))
-    return found
+    sizes: tuple[Size, ...] = ((1, 3, 24, 21), (2, colours, 17, 19))
+    return cases_of(example(restorer, size, seed=seed) for seed, size in enumerate(sizes))

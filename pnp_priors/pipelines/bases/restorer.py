@@ -15,7 +15,7 @@ from pnp_priors.monitoring.noise_level import estimated_noise
 from pnp_priors.pipelines import batches, tiling
 from pnp_priors.pipelines.outcome import Prediction, Progress, Used, Window
 from pnp_priors.pipelines.settings import Pipeline
-from pnp_priors.pipelines.watching import quiet
+from pnp_priors.pipelines.watching import blind, quiet
 
 
 class RestorerBase:
@@ -169,10 +169,7 @@ class RestorerBase:
     def _remarks(self) -> tuple[str, ...]:
         """What can be said of every photo."""
         if getattr(self.prior, "blind", False) and getattr(self.pipeline, "solver", None):
-            return (
-                f"{self.pipeline.prior.name} is blind: it ignores the solver's sigma; one that "
-                "takes sigma suits iterative use better",
-            )
+            return (blind(self.pipeline.prior.name),)
         return ()
 
     def check_tiles(self) -> None:

@@ -7,10 +7,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pnp_priors.pipelines.settings import Pipeline, Strict, noise_level, number
+from pnp_priors.pipelines.settings import (
+    NOISE,
+    TASK,
+    Fraction,
+    Pipeline,
+    Strict,
+    noise_level,
+    number,
+)
 
 #: whether 0 is allowed depends on the model, see Noise
-_level = BeforeValidator(partial(noise_level, zero=True))
+_level = BeforeValidator(
+    partial(noise_level, zero=True), json_schema_input_type=float | Literal["auto"] | Fraction
+)
 
 
 def _gain(value: Any) -> float:
@@ -20,8 +30,11 @@ def _gain(value: Any) -> float:
     return gain
 
 
+Gain = Annotated[float, BeforeValidator(_gain, json_schema_input_type=float | Fraction)]
+
+
 class Noise(Strict):
-    """Which keys go together depends on the model."""
+    """Noise of photos; which keys go together depends on the model."""
 
     model: Literal["gaussian", "poisson-gaussian"] = Field(
         default="gaussian",
@@ -31,7 +44,7 @@ class Noise(Strict):
         default="auto",
         description="standard deviation in 0..1 units (25/255), or auto: estimate it",
     )
-    gain: Annotated[float, BeforeValidator(_gain)] | None = Field(
+    gain: Gain | None = Field(
         default=None, description="of poisson-gaussian: what one photon adds, in 0..1 units (1/100)"
     )
     map: str | None = Field(
@@ -68,5 +81,5 @@ class Denoising(Pipeline):
 
     paths: ClassVar[tuple[str, ...]] = (*Pipeline.paths, "noise.map")
 
-    task: Literal["denoising"]
-    noise: Noise = Noise()
+    task: Annotated[Literal["denoising"], TASK]
+    noise: Annotated[Noise, NOISE] = Noise()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pnp_priors.pipelines.settings import Iterations, Pipeline, Strict
+from pnp_priors.pipelines.settings import SOLVER, TASK, Pipeline, Splitting, TunedSolver
 
 
-class Solver(Strict):
+class Solver(TunedSolver):
     """The data step is a projection, which has no gradient: solvers that need one are left out."""
 
-    name: Literal["hqs", "admm", "drs"] = "hqs"
+    name: Splitting = "hqs"
     schedule: Literal["preset", "default"] = Field(
         default="preset",
         description="preset: the one tuned for this prior and solver, width included; default "
         "where there is none",
     )
-    iterations: Iterations = None
 
 
 class JpegDeblocking(Pipeline):
@@ -28,7 +27,9 @@ class JpegDeblocking(Pipeline):
     does it in a solver, which alone uses the keys solver and width.
     """
 
-    task: Literal["jpeg-deblocking"]
+    paths: ClassVar[tuple[str, ...]] = (*Pipeline.paths, "solver.preset")
+
+    task: Annotated[Literal["jpeg-deblocking"], TASK]
     quality: int | None = Field(
         default=None,
         ge=1,
@@ -40,7 +41,7 @@ class JpegDeblocking(Pipeline):
     subsampling: Literal["4:4:4", "4:2:2", "4:4:0", "4:2:0"] = Field(
         default="4:2:0", description="of the colours, where quality is stated"
     )
-    solver: Solver = Solver()
+    solver: Annotated[Solver, SOLVER] = Solver()
     width: float | None = Field(
         default=None,
         gt=0,

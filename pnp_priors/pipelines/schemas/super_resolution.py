@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from pnp_priors.pipelines.schemas.deconvolution import Kernel
 from pnp_priors.pipelines.schemas.observed import PerhapsNoise
-from pnp_priors.pipelines.settings import Pipeline, PriorChoice, Strict
+from pnp_priors.pipelines.settings import (
+    NOISE,
+    SOLVER,
+    TASK,
+    Pipeline,
+    Prior,
+    PriorChoice,
+    Splitting,
+    TunedSolver,
+)
 
 
-class Solver(Strict):
+class Solver(TunedSolver):
     """Solvers whose data step is in closed form."""
 
-    name: Literal["hqs", "admm", "drs"] = "hqs"
+    name: Splitting = "hqs"
     schedule: Literal["preset", "default"] = Field(
         default="preset",
         description="preset: the one tuned for this prior and solver on bicubically reduced "
@@ -36,9 +45,9 @@ class SuperResolution(Pipeline):
     does it in a solver, which alone uses the keys kernel, alignment, noise and solver.
     """
 
-    paths: ClassVar[tuple[str, ...]] = (*Pipeline.paths, "kernel.file")
+    paths: ClassVar[tuple[str, ...]] = (*Pipeline.paths, "kernel.file", "solver.preset")
 
-    task: Literal["super-resolution"]
+    task: Annotated[Literal["super-resolution"], TASK]
     factor: float = Field(
         default=2.0, ge=1, le=8, description="of the enlargement; with a kernel, a whole number"
     )
@@ -52,9 +61,9 @@ class SuperResolution(Pipeline):
         description="with a kernel: whether a pixel lies in the middle of those that it stands "
         "for, as in photos, or on the first of them, as in many papers",
     )
-    noise: PerhapsNoise = PerhapsNoise()
-    prior: PriorChoice = PriorChoice(name="ffdnet-gray")
-    solver: Solver = Solver()
+    noise: Annotated[PerhapsNoise, NOISE] = PerhapsNoise()
+    prior: Prior = PriorChoice(name="ffdnet-gray")
+    solver: Annotated[Solver, SOLVER] = Solver()
     color: Literal["luminance", "per-channel"] = Field(
         default="luminance",
         description="how a gray prior restores colours; luminance: the rest is bicubic",

@@ -55,10 +55,10 @@ class DeconvolutionRestorer(DeconvolutionBase, Restorer):
                 )
             with self._watched(progress):
                 return self._solve(y, physics.filter, level)
-        size = (self.kernel.shape[0], self.kernel.shape[1])
-        kernels.check_fits(
-            size, y.shape[-2], y.shape[-1], f"kernel.file {self.pipeline.kernel.file}"
-        )
+        assert self.kernel_as_given is not None
+        rows, columns = self.kernel_as_given.shape
+        where = f"kernel.file {self.pipeline.kernel.file}"
+        kernels.check_fits((rows, columns), y.shape[-2], y.shape[-1], where)
         tile = self._tile(y)
         if tile is None:
             with self._watched(progress):
@@ -89,7 +89,9 @@ class DeconvolutionRestorer(DeconvolutionBase, Restorer):
             shape = (image.shape[1], *size)
             blur = Blur(img_size=shape, filter=kernel, device=image.device)
             tuned = schedule.chosen(self.pipeline, level)
-            return iterates.solve(solver(tuned.solver, self.prior, tuned.schedule), image, blur)
+            mirror = self.pipeline.solver.mirror
+            model = solver(tuned.solver, self.prior, tuned.schedule, mirror=mirror)
+            return iterates.solve(model, image, blur)
 
         if self._on_luminance(y.shape[1]) and kernel.shape[1] == 1:
             one = Blur(img_size=(1, *size), filter=kernel, device=y.device)

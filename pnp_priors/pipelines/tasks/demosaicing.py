@@ -71,7 +71,7 @@ class DemosaicingRestorer(Restorer):
             prior = Tiled(prior, side)
         schedule = demosaicing_schedule(level, choice.iterations)
         with self._watched(progress, prior=prior):
-            return demosaic(y, prior, pattern, level, schedule, choice.name)
+            return demosaic(y, prior, pattern, level, schedule, choice.name, choice.mirror)
 
 
 def _pattern(physics: Physics, y: Tensor) -> str:

@@ -71,7 +71,7 @@ class InpaintingRestorer(Restorer):
             prior = Tiled(prior, side)
         schedule = inpainting_schedule(level, choice.iterations)
         with self._watched(progress, prior=prior):
-            return inpaint(y, known, prior, level, schedule, choice.name)
+            return inpaint(y, known, prior, level, schedule, choice.name, choice.mirror)
 
 
 def read_mask(path: Path, missing: str) -> np.ndarray:

@@ -96,7 +96,7 @@ class JpegDeblockingRestorer(JpegDeblockingBase, Restorer):
 
         :param y: the decoded image.
         """
-        physics = file.physics(y.device)
+        physics = file.physics(y.device).to(y)
         measured = file.measurements(physics)
         if noise is None:
             noise = quantisation_noise(measured, physics)
@@ -110,10 +110,10 @@ class JpegDeblockingRestorer(JpegDeblockingBase, Restorer):
         if side is not None and isinstance(prior, Prior):
             prior = Tiled(prior, side)
         tuned = schedule.chosen(self.pipeline, noise)
-        width = self.pipeline.width or tuned.width
+        width, mirror = self.pipeline.width or tuned.width, self.pipeline.solver.mirror
         assert width is not None
         with self._watched(progress, prior=prior):
-            found = deblock(measured, physics, prior, tuned.schedule, tuned.solver, width)
+            found = deblock(measured, physics, prior, tuned.schedule, tuned.solver, width, mirror)
         return found, noise
 
     def _pass(self, luma: Tensor, table: Tensor, progress: Progress | None) -> Tensor:

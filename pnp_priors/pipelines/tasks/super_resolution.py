@@ -112,7 +112,7 @@ class SuperResolutionRestorer(SuperResolutionBase, Restorer):
         scale = task.init.shape[-2] / task.y.shape[-2]
         tuned = schedule.enlarging(self.pipeline, noise, max(scale, 1.0))
         with self._watched(progress, prior=prior):
-            return super_resolve(task, prior, tuned, choice.name)
+            return super_resolve(task, prior, tuned, choice.name, mirror=choice.mirror)
 
     def _with_physics(
         self, y: Tensor, physics: Physics, noise: float, progress: Progress | None

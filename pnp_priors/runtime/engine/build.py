@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pnp_priors import registry
 from pnp_priors.errors import InputError
+from pnp_priors.pipelines import schedule
 from pnp_priors.pipelines.keys import naming
 from pnp_priors.pipelines.settings import Pipeline
 from pnp_priors.runtime.engine.graphs import Graphs
@@ -45,6 +46,7 @@ def build(pipeline: Pipeline, graphs: Graphs) -> GraphRestorer:
                 f"prior.name: {card.name} is trained for {', '.join(card.tasks)}; "
                 f"{pipeline.task} needs a prior trained for {' or '.join(module.SKILLS)}"
             )
+    schedule.check(pipeline, card)
     restorer: GraphRestorer = module.build(pipeline, card, graphs)
     restorer.check_tiles()
     return restorer

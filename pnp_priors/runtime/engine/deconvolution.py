@@ -41,7 +41,8 @@ class DeconvolutionEngine(DeconvolutionBase, GraphRestorer):
         level = self.noise_level(y) if noise is None else noise
         assert level is not None
         height, width = y.shape[-2:]
-        rows, columns = self.kernel_values.shape
+        assert self.kernel_as_given is not None
+        rows, columns = self.kernel_as_given.shape
         where = f"kernel.file {self.pipeline.kernel.file}"
         kernels.check_fits((rows, columns), height, width, where)
         inputs = {"kernel": self.kernel_values, "noise": np.array([level], np.float32)}

@@ -22,7 +22,7 @@ from pnp_priors.runtime.session import Session, open_session
 #: where graphs are looked for if nobody says
 FOLDER = Path("pnp_priors_onnx")
 #: what exports
-_EXPORTER = ("torch", "deepinv", "onnx", "onnxscript")
+_EXPORTER = ("torch", "deepinv", "onnx")
 #: the most exact one is taken
 _PRECISIONS = ("float32", "float16", "int8")
 

@@ -34,8 +34,8 @@ _TO_RGB = np.linalg.inv(np.array(FROM_RGB))
 class JpegDeblockingEngine(JpegDeblockingBase, GraphRestorer):
     """See :class:`pnp_priors.pipelines.tasks.jpeg_deblocking.JpegDeblockingRestorer`.
 
-    A graph gets a decoder's image before it is rounded, made of the file's coefficients, so that it
-    finds these again.
+    A graph gets the whole blocks of a decoder's image before it is rounded and cut, made of the
+    file's coefficients, so that it finds these again.
 
     :param card: of the prior.
     :param session: of the prior, where it restores in one pass; else of the restoration with the
@@ -80,18 +80,21 @@ class JpegDeblockingEngine(JpegDeblockingBase, GraphRestorer):
         if self.one_pass:
             restored = self._pass(file, y, progress)
             return (y + strength * (restored - y)).astype(np.float32)
-        x = np.broadcast_to(file.shown(), (3, *file.size)).astype(np.float32)
+        shown = file.shown()
+        x = np.broadcast_to(shown, (3, *shown.shape[1:])).astype(np.float32)
         # Of gray, all planes but the first are nothing, whatever their steps.
         tables = np.broadcast_to(file.tables, (3, *file.tables.shape[1:]))
         session = self._session(file.subsampling if len(file.tables) == 3 else None)
-        inputs = {"x": x[None], "tables": tables}
+        inputs = {"x": x[None], "tables": tables, "size": np.array(file.size, np.int64)}
         if "iterations" in session.inputs:
             inputs["iterations"] = np.array(self.iterations, np.int64)
         restored = session(inputs)[0]
         if progress is not None:
             progress(1, 1)
+        height, width = file.size
+        restored, x = (image[: len(y), :height, :width] for image in (restored, x))
         # The graph blends with what it was given; the file's decoder has rounded and clipped that.
-        return (restored + (1 - strength) * (y - x))[: len(y)].astype(np.float32)
+        return (restored + (1 - strength) * (y - x)).astype(np.float32)
 
     def _pass(self, file: StoredJPEG, y: np.ndarray, progress: Progress | None) -> np.ndarray:
         prior = self.prior

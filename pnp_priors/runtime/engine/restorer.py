@@ -11,6 +11,7 @@ from pnp_priors.pipelines import tiling
 from pnp_priors.pipelines.bases.restorer import RestorerBase
 from pnp_priors.pipelines.outcome import Progress
 from pnp_priors.pipelines.settings import Pipeline
+from pnp_priors.pipelines.units import check_units
 from pnp_priors.runtime.session import Session
 from pnp_priors.tiles.grid import DEFAULT_TILE
 
@@ -107,6 +108,7 @@ class GraphRestorer(RestorerBase):
             raise InputError(f"expected 1 or 3 channels, got {image.shape[1]}")
         if not np.isfinite(image).all():
             raise InputError("the photo has values that are NaN or infinite")
+        check_units(float(image.min()), float(image.max()))
         return image
 
     def _tile_side(self, y: np.ndarray, halo: int = 0) -> int | None:

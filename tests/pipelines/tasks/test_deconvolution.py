@@ -113,11 +113,11 @@ def test_the_tuned_schedule_is_used_where_there_is_one(blurred, name):
 
 def test_presets_are_for_the_released_weights_and_for_solvers_that_were_tuned(tmp_path):
     pipeline = files.read(files.find("deconvolution"), {"prior.name": "ffdnet-gray"})
-    assert schedule.shipped(pipeline) is not None
+    assert schedule.preset_of(pipeline) is not None
     for change in ({"solver.name": "red"}, {"prior.weights": str(tmp_path / "mine.pth")}):
         settings = {"prior.name": "ffdnet-gray", "solver.iterations": 3, **change}
         pipeline = files.read(files.find("deconvolution"), settings)
-        assert schedule.shipped(pipeline) is None
+        assert schedule.preset_of(pipeline) is None
         assert schedule.chosen(pipeline, 0.02).schedule == dpir(0.02, 3)
         assert "none is tuned for ffdnet-gray" in schedule.words(pipeline)
 

@@ -21,7 +21,11 @@ _NEEDED = {
     ],
     "deconvolution": [("deconvolution", *_OURS, None)],
     "super_resolution": [("super_resolution", *_OURS, None)],
-    "jpeg_deblocking": [("jpeg_deblocking", *_OURS, None), ("dncnn-3", None, None)],
+    "jpeg_deblocking": [
+        ("jpeg_deblocking", *_OURS, None),
+        ("jpeg_deblocking", {**_OURS[0], "subsampling": "4:4:4"}, None),
+        ("dncnn-3", None, None),
+    ],
 }
 
 
@@ -33,10 +37,10 @@ def graphs(tmp_path_factory, exported):
     def folder(pipeline):
         if pipeline not in folders:
             made = tmp_path_factory.mktemp("graphs")
-            for name, overrides, sigma in _NEEDED[pipeline]:
+            for number, (name, overrides, sigma) in enumerate(_NEEDED[pipeline]):
                 options = {} if sigma is None else {"sigma": sigma}
                 path = exported(name, overrides, **options)
-                shutil.copy(path, made / f"{name}-{sigma}.onnx")
+                shutil.copy(path, made / f"{number}.onnx")
             folders[pipeline] = made
         return folders[pipeline]
 

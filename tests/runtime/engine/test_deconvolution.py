@@ -1,11 +1,16 @@
 """Deconvolution by both engines: the same pixels and words, whole and in tiles."""
 
+import json
+
 import numpy as np
 import pytest
+import yaml
 from scipy.signal import fftconvolve
 
 from pnp_priors import images
 from pnp_priors.errors import InputError, MissingFileError
+from pnp_priors.pipelines import build, files
+from pnp_priors.runtime.engine import build as engine
 from pnp_priors.runtime.engine import graphs as folders
 
 #: the goal of HQS in float32, image in [0, 1]
@@ -65,6 +70,39 @@ def test_a_graph_of_other_settings_does_not_serve(engines, blurred, changes, mon
     ((key, value),) = changes.items()
     assert f"--set {key}={value}" in str(caught.value)
     assert "--set prior.name=ffdnet-gray" in str(caught.value)
+
+
+def test_a_preset_of_ones_own_is_in_the_graph(blurred, tmp_path, monkeypatch):
+    """And a graph serves every file of the same values, wherever it lies, and no other."""
+    photo, settings = blurred
+    knot = {"level": 2.55, "noise": 0.01, "psnr": 30.0, "default_psnr": 29.0}
+    knot |= {"start": 0.3, "end": 2.0, "weight": 0.7}
+    origin = {"data": "d", "images": ["a"], "side": 9, "seed": 0, "evaluations": 3, "date": "today"}
+    origin |= {"finished": True, "weights": "0" * 64, "version": "0.1.0", "command": "tune"}
+    content = {"task": "deconvolution", "prior": "ffdnet-gray", "solver": "hqs", "iterations": 2}
+    content |= {"knots": [knot], "tuned": origin}
+    settings = settings | {"solver.iterations": None, "noise.sigma": 0.01}
+
+    def pipeline(name, **changes):
+        (tmp_path / name).write_text(yaml.safe_dump(content | changes))
+        own = settings | {"solver.preset": str(tmp_path / name)}
+        return files.read(files.find("deconvolution"), own)
+
+    graphs = folders.Graphs(tmp_path / "graphs", threads=1)
+    first = engine.build(pipeline("p.yaml"), graphs)
+    image = images.Image(photo[:1])
+    expected, how = build.build(pipeline("p.yaml")).restore_image(image)
+    found, words = first.restore_image(image)
+    assert words == how
+    assert words.words.endswith("; schedule of p.yaml")
+    np.testing.assert_allclose(found.pixels, expected.pixels, atol=TOLERANCE, rtol=0)
+    assert str(tmp_path) not in json.dumps(first.session.passport.settings)
+    monkeypatch.setattr(folders, "installed", lambda *packages: False)
+    again = engine.build(pipeline("q.yaml", knots=[knot | {"psnr": 31.0}]), graphs)
+    assert again.session.path == first.session.path
+    for other in ({"knots": [knot | {"end": 1.5}]}, {"iterations": 3}):
+        with pytest.raises(MissingFileError, match=r"export deconvolution .*--set solver.preset="):
+            engine.build(pipeline("q.yaml", **other), graphs)
 
 
 def test_a_photo_smaller_than_the_kernel(engines, blurred):

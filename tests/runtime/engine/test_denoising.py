@@ -76,6 +76,12 @@ def test_a_batch_is_restored_as_its_photos(engines, noisy):
         np.testing.assert_allclose(found.pixels, in_graph(photo), atol=TOLERANCE, rtol=0)
 
 
+def test_both_refuse_values_in_other_units(engines, noisy):
+    for restorer in engines("denoising", {"prior.name": "ffdnet-gray"}):
+        with pytest.raises(InputError, match=r"in \[0, 1\], .* looks like 0..255 .* divide by 255"):
+            restorer(255 * noisy().clip(0, 1))
+
+
 def write_photos(folder, noisy):
     """Both depths, float, opacity, orientation, a colour profile, a stack of pages."""
     photo = noisy().clip(0, 1)

@@ -50,6 +50,12 @@ class Graph:
         self._inputs.append(helper.make_tensor_value_info(name, TYPES[kind], list(sizes)))
         return Value(self, name, kind)
 
+    def optional(self, name: str, default: np.ndarray) -> Value:
+        """An input with a value for those who do not give it: runtimes do not list it."""
+        value = self.input(name, list(default.shape), default.dtype)
+        self._tensors.append(numpy_helper.from_array(default, name))
+        return value
+
     def constant(self, value: Number, dtype: Any) -> Value:
         array = np.asarray(value, dtype)
         key = (array.dtype.str, array.shape, array.tobytes())

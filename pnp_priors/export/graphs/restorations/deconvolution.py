@@ -9,7 +9,7 @@ from pnp_priors.export.graphs.restorations.builder import Value
 from pnp_priors.export.graphs.restorations.dft import power, product
 from pnp_priors.export.graphs.restorations.solvers import PriorModel, blended, solve
 from pnp_priors.pipelines.colour import _CHROMA_GRADIENT
-from pnp_priors.pipelines.schedule import shipped
+from pnp_priors.pipelines.schedule import preset_of
 from pnp_priors.pipelines.schemas.deconvolution import Deconvolution
 
 
@@ -105,6 +105,6 @@ def _solved(
     if chosen in schedules.FIXED:
         schedule = schedules.FIXED[chosen](noise, count)
     else:
-        given = schedules.parameters(noise, shipped(pipeline), pipeline.task, name)
+        given = schedules.parameters(noise, preset_of(pipeline), pipeline.task, name)
         schedule = schedules.dpir(noise, count, given)
-    return solve(name, Blurred(y, canvas), prior, schedule)
+    return solve(name, Blurred(y, canvas), prior, schedule, pipeline.solver.mirror)

@@ -11,37 +11,54 @@ import numpy as np
 
 from pnp_priors.export.graphs.restorations import schedules
 from pnp_priors.export.graphs.restorations.builder import Graph, Value
-from pnp_priors.export.graphs.restorations.jpeg_interval import Interval
 from pnp_priors.export.graphs.restorations.jpeg_planes import (
-    BLOCK,
-    Plane,
     block_dct,
+    coefficients_of,
+    completed,
+    image_of,
+    up_to,
+    with_mirrored,
     without_interpolation,
 )
 from pnp_priors.export.graphs.restorations.solvers import PriorModel, blended, solve
-from pnp_priors.physics.jpeg_standard import FROM_RGB, subsampling_factors
-from pnp_priors.pipelines.schedule import shipped
+from pnp_priors.physics.jpeg_standard import BLOCK, FROM_RGB, WHOLE, subsampling_factors
+from pnp_priors.pipelines.schedule import preset_of
 from pnp_priors.pipelines.schemas.jpeg_deblocking import JpegDeblocking
 
 #: the coefficient of a constant 128 is left out of the file
 _LEVEL = 128
+#: of an input that need not be given
+SIZE = "size"
 
 
 class Stored:
     """The data term of a JPEG file, of the pixels that were decoded from it.
 
+    It is for images of whole blocks, with sides that are multiples of 16: where the border cuts
+    blocks, all of them are restored.
+
     :param x: ``[1, channels, H, W]``.
+    :param size: height and width of the photo, int64 ``[2]``: less than of ``x`` if that shows more
+        of the blocks that the border cuts; 0: those of ``x``.
     :param tables: quantisation steps ``[planes, 8, 8]`` on 0..255; with fewer planes than channels
         only the first ones are looked at.
     """
 
     def __init__(
-        self, x: Value, tables: Value, channels: int, planes: int, subsampling: str
+        self,
+        x: Value,
+        size: Value | None,
+        tables: Value,
+        channels: int,
+        planes: int,
+        subsampling: str,
     ) -> None:
         self.graph, self.channels = x.graph, channels
-        height, width = x.size(2), x.size(3)
-        factors = [(1, 1), *[subsampling_factors(subsampling)] * (planes - 1)]
-        self.planes = [Plane(x.graph, height, width, factor) for factor in factors]
+        self.factors = [(1, 1), *[subsampling_factors(subsampling)] * (planes - 1)]
+        shown = [x.size(2), x.size(3)]
+        self.size = shown if size is None else [_stated(size, k, shown[k]) for k in range(2)]
+        #: height and width of the whole blocks of all planes
+        self.whole = [up_to(length, WHOLE) for length in shown]
         self.steps = [tables.take(k).reshape([1, BLOCK, 1, BLOCK]) / 255.0 for k in range(planes)]
         # Which of two whole numbers a coefficient is near to is decided in float64.
         split = self.split(x.cast(np.float64))
@@ -53,18 +70,17 @@ class Stored:
         shift[0, 0, 0, 0] = BLOCK * _LEVEL / 255
         self.centres = [n * step for n, step in zip(self.indices, self.steps, strict=True)]
         self.centres[0] = self.centres[0] + self.graph.constant(shift, np.float32)
-        self.intervals: list[Interval] = []
+        self.halves: list[Value] = []
 
     def _indices(self, k: int, levels: Value, tables: Value) -> Value:
-        graph, plane = self.graph, self.planes[k]
-        small = without_interpolation(levels, plane.factors)
-        for axis, blocks in zip((2, 3), plane.blocks, strict=True):
-            places = graph.range(blocks * BLOCK).clip(high=small.size(axis) - 1)
-            small = small.take(places, axis)
+        graph, (v, h) = self.graph, self.factors[k]
+        small = completed(without_interpolation(levels, (v, h)))
         steps = tables.take(k).reshape([1, BLOCK, 1, BLOCK]).cast(np.float64)
         found = block_dct(small) / steps
         away = graph.op("Floor", graph.op("Abs", found) + 0.5)
-        return (graph.op("Sign", found) * away).cast(np.float32)
+        found = (graph.op("Sign", found) * away).cast(np.float32)
+        height, width = self.whole
+        return with_mirrored(found, (height / (BLOCK * v), width / (BLOCK * h)))
 
     def split(self, x: Value) -> list[Value]:
         """Its planes, ``[1, 1, H, W]`` each."""
@@ -92,20 +108,31 @@ class Stored:
 
     def within(self, width: Value) -> None:
         """State the width of the intervals, in steps."""
-        self.intervals = [
-            Interval(plane, centre, steps, width)
-            for plane, centre, steps in zip(self.planes, self.centres, self.steps, strict=True)
-        ]
+        self.halves = [step * width * 0.5 for step in self.steps]
 
     def start(self) -> Value:
         """The decoded image, its chrominance repeated and not interpolated."""
-        parts = zip(self.planes, self.centres, strict=True)
-        return self.joined([plane.decoded(centre) for plane, centre in parts])
+        parts = zip(self.centres, self.factors, strict=True)
+        return self.joined([image_of(centre, factors) for centre, factors in parts])
 
     def prox(self, x: Value, inverse_step: Value | None = None) -> Value:
-        """The projection, for every step."""
-        parts = zip(self.intervals, self.split(x), strict=True)
-        return self.joined([interval.project(plane) for interval, plane in parts])
+        """The projection, for every step, of the visible part, its last pixels repeated as
+        encoders do."""
+        for axis, visible, length in zip((2, 3), self.size, self.whole, strict=True):
+            x = x.take(self.graph.range(length).clip(high=visible - 1), axis)
+        return self.joined([self._projected(k, plane) for k, plane in enumerate(self.split(x))])
+
+    def _projected(self, k: int, image: Value) -> Value:
+        """The nearest plane ``[1, 1, H, W]`` whose coefficients are in their intervals."""
+        found = coefficients_of(image, self.factors[k])
+        centre, half = self.centres[k], self.halves[k]
+        inside = found.clip(centre - half, centre + half)
+        return image + image_of(inside - found, self.factors[k])
+
+    def visible(self, image: Value) -> Value:
+        """Whole blocks, cut to the size of the photo."""
+        height, width = self.size
+        return image.slice(2, 0, height).slice(3, 0, width)
 
     def gradient(self, x: Value) -> Value:
         """An indicator has none, and no solver here asks for it."""
@@ -129,6 +156,8 @@ def deblocking(
     :param x: the decoded photo ``[1, channels, H, W]``, the block grid's corner at the upper left.
     :param table: steps of gray, or of the luminance ``[8, 8]``; or
     :param tables: of Y, Cb and Cr ``[3, 8, 8]``.
+
+    In a solver there is the optional input ``size``, as :class:`Stored` has it.
     """
     graph: Graph = x.graph
     if tables is None:
@@ -136,9 +165,10 @@ def deblocking(
         tables = table.reshape([1, BLOCK, BLOCK])
     if count is None:
         return blended(pipeline.strength, x, _in_one_pass(channels, prior, x, tables))
-    stored = Stored(x, tables, channels, channels, pipeline.subsampling)
+    size = graph.optional(SIZE, np.zeros(2, np.int64))
+    stored = Stored(x, size, tables, channels, channels, pipeline.subsampling)
     noise = stored.noise()
-    given = schedules.parameters(noise, shipped(pipeline), pipeline.task, pipeline.solver.name)
+    given = schedules.parameters(noise, preset_of(pipeline), pipeline.task, pipeline.solver.name)
     schedule = schedules.deblocking(noise, count, given)
     width = schedule.width
     if pipeline.width is not None:
@@ -146,8 +176,15 @@ def deblocking(
     assert width is not None
     stored.within(width)
     per_plane = partial(_by_channel, prior) if channels > prior.channels else prior
-    found = solve(pipeline.solver.name, stored, per_plane, schedule)
-    return blended(pipeline.strength, x, stored.prox(found))
+    solver = pipeline.solver
+    found = solve(solver.name, stored, per_plane, schedule, solver.mirror)
+    restored = stored.visible(stored.prox(found))
+    return blended(pipeline.strength, stored.visible(x), restored)
+
+
+def _stated(size: Value, axis: int, otherwise: Value) -> Value:
+    length = size.take(axis)
+    return size.graph.where(length > 0, length, otherwise).clip(high=otherwise)
 
 
 def _by_channel(prior: PriorModel, x: Value, sigma: Value) -> Value:
@@ -157,8 +194,8 @@ def _by_channel(prior: PriorModel, x: Value, sigma: Value) -> Value:
 
 
 def _in_one_pass(channels: int, prior: PriorModel, x: Value, tables: Value) -> Value:
-    stored = Stored(x, tables, channels, 1, "4:4:4")
-    luma = stored.planes[0].decoded(stored.centres[0]).clip(0.0, 1.0)
+    stored = Stored(x, None, tables, channels, 1, "4:4:4")
+    luma = stored.visible(image_of(stored.centres[0], (1, 1))).clip(0.0, 1.0)
     nothing = x.graph.constant(0, np.float32)
     restored = prior(luma, nothing, tables.reshape([BLOCK, BLOCK]))
     if channels == 1:

@@ -1,4 +1,4 @@
-"""Planes of a JPEG file in the graph: :mod:`pnp_priors.physics.jpeg_planes`.
+"""Planes of a JPEG file in the graph: :mod:`pnp_priors.physics.jpeg_planes`, of whole blocks.
 
 Coefficients keep the places of their blocks: ``[rows, 8, columns, 8]``, vertical frequency second,
 horizontal last. Images are ``[1, 1, H, W]``.
@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from pnp_priors.export.graphs.restorations.builder import Graph, Value
+from pnp_priors.physics.jpeg_standard import BLOCK, MIRROR
 
-BLOCK = 8
 #: steps that bring the interpolation's inverse to 1e-14: each divides its error by 3
 _JACOBI_STEPS = 30
 
@@ -25,63 +25,54 @@ def basis() -> np.ndarray:
     return rows
 
 
-class Plane:
-    """One plane of an image of some size.
+def up_to(size: Value, multiple: int) -> Value:
+    """The next multiple."""
+    return (size + (multiple - 1)) / multiple * multiple
 
-    :param height, width: of the image, int64, no axes.
-    :param factors: vertical and horizontal subsampling.
-    """
 
-    def __init__(
-        self, graph: Graph, height: Value, width: Value, factors: tuple[int, int] = (1, 1)
-    ) -> None:
-        self.graph, self.factors = graph, factors
-        self.size = (height, width)
-        sides = [BLOCK * factor for factor in factors]
-        self.blocks = [
-            (size + (side - 1)) / side for size, side in zip(self.size, sides, strict=True)
-        ]
-        #: of the canvas of whole blocks
-        self.whole = [count * side for count, side in zip(self.blocks, sides, strict=True)]
-        #: where the last row, and column, of blocks begins
-        self.last = [size - side for size, side in zip(self.whole, sides, strict=True)]
-        self.columns = graph.range(self.whole[1]).clip(high=width - 1)
-        self.rows = self._rows()
+def completed(image: Value) -> Value:
+    """An image of whole blocks, its last row and column repeated."""
+    for axis in (2, 3):
+        length = image.size(axis)
+        places = image.graph.range(up_to(length, BLOCK)).clip(high=length - 1)
+        image = image.take(places, axis)
+    return image
 
-    def _rows(self) -> Value:
-        """libjpeg repeats the last row after subsampling, not before."""
-        graph, (height, _), factor = self.graph, self.size, self.factors[0]
-        index = graph.range(self.whole[0])
-        whole = (height + (factor - 1)) / factor * factor
-        again = whole - factor + index % factor
-        return graph.where(index < whole, index, again).clip(high=height - 1)
 
-    def pad(self, image: Value) -> Value:
-        """The image on its canvas, border pixels repeated."""
-        return image.take(self.rows, 2).take(self.columns, 3)
+def with_mirrored(coefficients: Value, counts: tuple[Value, Value]) -> Value:
+    """As many rows and columns of blocks as stated: where one is missing, the last one's mirror
+    image (:meth:`pnp_priors.physics.jpeg_physics.JPEG.completed`)."""
+    graph = coefficients.graph
+    flips = (1 - np.array(MIRROR)) / 2  # which frequencies change their sign
+    for axis, count in zip((0, 2), counts, strict=True):
+        last = coefficients.size(axis) - 1
+        places = graph.range(count)
+        beyond = (places > last).cast(np.float32).reshape([-1, 1] if axis else [-1, 1, 1, 1])
+        turned = graph.constant(flips if axis else flips.reshape(BLOCK, 1, 1), np.float32)
+        coefficients = coefficients.take(places.clip(high=last), axis) * (
+            1.0 - 2.0 * (beyond * turned)
+        )
+    return coefficients
 
-    def coefficients(self, canvas: Value) -> Value:
-        """Of whole blocks."""
-        if self.factors != (1, 1):
-            sides = list(self.factors)
-            canvas = self.graph.op("AveragePool", canvas, kernel_shape=sides, strides=sides)
-        return block_dct(canvas)
 
-    def canvas_of(self, coefficients: Value) -> Value:
-        """The canvas of these coefficients, each value repeated."""
-        graph, (v, h) = self.graph, self.factors
-        rows, columns = coefficients.size(0) * BLOCK, coefficients.size(2) * BLOCK
-        image = inverse_block_dct(coefficients)
-        if v > 1:
-            image = image.reshape([1, rows, 1, columns]).expand([1, rows, v, columns])
-        if h > 1:
-            image = image.reshape([1, rows * v, columns, 1]).expand([1, rows * v, columns, h])
-        return graph.op("Reshape", image, graph.sizes([1, 1, rows * v, columns * h]))
+def coefficients_of(image: Value, factors: tuple[int, int]) -> Value:
+    """Of an image of whole blocks, subsampled by these factors."""
+    if factors != (1, 1):
+        sides = list(factors)
+        image = image.graph.op("AveragePool", image, kernel_shape=sides, strides=sides)
+    return block_dct(image)
 
-    def decoded(self, coefficients: Value) -> Value:
-        """The plane that a decoder without interpolation shows, cut to the image."""
-        canvas = self.canvas_of(coefficients)
-        return canvas.slice(2, 0, self.size[0]).slice(3, 0, self.size[1])
+
+def image_of(coefficients: Value, factors: tuple[int, int]) -> Value:
+    """The image of these coefficients, each value repeated."""
+    graph, (v, h) = coefficients.graph, factors
+    rows, columns = coefficients.size(0) * BLOCK, coefficients.size(2) * BLOCK
+    image = inverse_block_dct(coefficients)
+    if v > 1:
+        image = image.reshape([1, rows, 1, columns]).expand([1, rows, v, columns])
+    if h > 1:
+        image = image.reshape([1, rows * v, columns, 1]).expand([1, rows * v, columns, h])
+    return graph.op("Reshape", image, graph.sizes([1, 1, rows * v, columns * h]))
 
 
 def _matrices(graph: Graph, kind: np.dtype) -> tuple[Value, Value]:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import onnx
 
 from pnp_priors.export.graphs.restorations.builder import Graph, Value
 from pnp_priors.export.graphs.restorations.schedules import Schedule
+from pnp_priors.solvers.mirroring import AXES
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,33 @@ SOLVERS: dict[str, tuple[_Step, bool]] = {
 }
 
 
+def _mirrored(prior: Denoise, index: Value) -> Denoise:
+    """The prior of an iteration, as :func:`pnp_priors.solvers.mirroring.mirrored` has it."""
+    graph = index.graph
+    way = index % len(AXES)
+
+    def turned(x: Value) -> Value:
+        for axis in (2, 3):
+            places = graph.range(x.size(axis))
+            back = x.size(axis) - 1 - places
+            # 0 or 1: numbers, since not every runtime picks from truth values.
+            mirrors = graph.constant([int(axis - 4 in axes) for axes in AXES], np.int64).take(way)
+            x = x.take(places + mirrors * (back - places), axis)
+        return x
+
+    return lambda x, sigma: turned(prior(turned(x), sigma))
+
+
 def blended(strength: float, before: Value, after: Value) -> Value:
     """The pipeline's key `strength`."""
     return after if strength == 1 else before + (after - before) * strength
 
 
-def solve(name: str, data: Data, prior: Denoise, schedule: Schedule) -> Value:
-    """The last iterate ``[n, channels, H, W]``."""
+def solve(name: str, data: Data, prior: Denoise, schedule: Schedule, mirror: bool) -> Value:
+    """The last iterate ``[n, channels, H, W]``.
+
+    :param mirror: the pipeline's key `solver.mirror`.
+    """
     step, carries = SOLVERS[name]
     graph: Graph = schedule.sigma.graph
     start = data.start()
@@ -109,6 +131,7 @@ def solve(name: str, data: Data, prior: Denoise, schedule: Schedule) -> Value:
 
     def body(index: Value, *before: Value) -> list[Value]:
         now = schedule.sigma.take(index), schedule.inverse_step.take(index)
-        return step(data, prior, *now, list(before))
+        way = _mirrored(prior, index) if mirror else prior
+        return step(data, way, *now, list(before))
 
     return graph.loop(schedule.sigma.size(0), state, body)[0]

@@ -9,7 +9,7 @@ from pnp_priors.export.graphs.restorations.boundary import checked_kernel, conju
 from pnp_priors.export.graphs.restorations.builder import Value
 from pnp_priors.export.graphs.restorations.decimation import Decimated, shifted
 from pnp_priors.export.graphs.restorations.solvers import PriorModel, blended, solve
-from pnp_priors.pipelines.schedule import shipped
+from pnp_priors.pipelines.schedule import preset_of
 from pnp_priors.pipelines.schemas.super_resolution import SuperResolution
 from pnp_priors.solvers.super_resolution import LUMA
 
@@ -97,9 +97,9 @@ def super_resolution(
             data = Decimated(y, checked_kernel(kernel), int(factor), pipeline.alignment)
         large, small = data.start().size(2), data.y.size(2)
         scale = large.cast(np.float32) / small.cast(np.float32)
-        given = schedules.parameters(scale / 255.0, shipped(pipeline), pipeline.task, name)
+        given = schedules.parameters(scale / 255.0, preset_of(pipeline), pipeline.task, name)
         schedule = schedules.super_resolution(level, scale, count, given)
-        return data.crop(solve(name, data, prior, schedule))
+        return data.crop(solve(name, data, prior, schedule, pipeline.solver.mirror))
 
     if prior.channels != 1:
         colours: list[Value | int] = [x.size(0), prior.channels, x.size(2), x.size(3)]
