@@ -150,7 +150,8 @@ def _table(options: argparse.Namespace) -> None:
         command = f"python benchmarks/camera_noise.py --data DIR --set {options.set}"
         for option, value in {"--limit": options.limit, "--crop": options.crop}.items():
             command += f" {option} {value}" if value else ""
-        write_atomically(options.out, page(title, command, columns, rows, note))
+        said = f"{title}. {note}"
+        write_atomically(options.out, page("Noise of cameras", command, columns, rows, said))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ from rich.table import Table
 from pnp_priors import registry
 
 
-def arguments(description: str, repeats: int) -> argparse.ArgumentParser:
+def arguments(description: str, repeats: int, threads: int = 1) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch (default 1)")
+    parser.add_argument(
+        "--threads", type=int, default=threads, help=f"CPU threads (default {threads})"
+    )
     parser.add_argument("--repeats", type=int, default=repeats, help=f"default {repeats}")
     return parser
 

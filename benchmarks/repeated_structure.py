@@ -88,13 +88,14 @@ def _table(base: str, out: Path | None) -> None:
             found = measure(priors, clean, sigma, name)
             gain = found["nn3d"] - found[base]
             rows.append([name, f"{sigma:g}", *(f"{v:.2f}" for v in found.values()), f"{gain:+.2f}"])
-    title = f"Structure that repeats, {SIDE}×{SIDE} pixels: PSNR in dB"
+    title = f"Images of {SIDE}×{SIDE} pixels: PSNR in dB"
     columns = ("image", "σ", *priors, "gain")
     note = "White Gaussian noise, not clipped; output clipped to [0, 1]"
     show(title, columns, rows, note)
     if out is not None:
         command = f"python benchmarks/repeated_structure.py --base {base} --out {out}"
-        write_atomically(out, page(title, command, columns, rows, note))
+        said = f"{title}. {note}"
+        write_atomically(out, page("Structure that repeats", command, columns, rows, said))
 
 
 if __name__ == "__main__":

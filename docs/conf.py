@@ -16,7 +16,7 @@ from sphinx_gallery import gen_gallery  # noqa: E402
 from pnp_priors import registry  # noqa: E402
 
 # A folder with a README is a section of the gallery to sphinx-gallery, which has no option to leave
-# one out; examples/images is none.
+# one out; examples/images is none. pyproject.toml bounds the version for this.
 gen_gallery.get_subsections = lambda *arguments, **options: []
 
 project = "pnp_priors"
@@ -62,7 +62,8 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    # none beside wide tables
+    "secondary_sidebar_items": {"**": ["page-toc"], "results": []},
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
@@ -71,6 +72,7 @@ html_sidebars = {"index": [], "start": [], "concepts": [], "changelog": []}
 sphinx_gallery_conf = {
     "examples_dirs": [str(HERE.parent / "examples")],
     "gallery_dirs": ["gallery"],
+    "within_subsection_order": "gallery_order.Order",
     # all are run, but those that make the example pictures
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"(^|[\\/])(make_|_|conftest)[^\\/]*\.py$",

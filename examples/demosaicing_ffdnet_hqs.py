@@ -8,10 +8,12 @@ edges are in all colours at the same place.
 """
 
 import deepinv
+import matplotlib.pyplot as plt
 
 import pnp_priors
 from pnp_priors import samples
 from pnp_priors.physics.bayer import bayer_mask, interpolate
+from pnp_priors.showing.details import details
 from pnp_priors.solvers import demosaic
 
 # %%
@@ -36,15 +38,9 @@ psnr = deepinv.metric.PSNR()
 images = {"mosaic": mask * sharp, "linear": linear, "restored": restored}
 scores = {name: psnr(images[name], sharp).item() for name in ("linear", "restored")}
 print(f"PSNR: linear {scores['linear']:.2f} dB, restored {scores['restored']:.2f} dB")
-deepinv.utils.plot(
+details(
     {**images, "original": sharp},
-    subtitles=["", *(f"{score:.2f} dB" for score in scores.values()), ""],
-    rescale_mode=None,
-    plot_inset=True,
-    extract_loc=(0.3, 0.3),
-    extract_size=0.2,
-    inset_loc=(0.0, 0.55),
-    inset_size=0.45,
-    figsize=(12, 3.6),
-    fontsize=12,
+    corner=(48, 48, 32),
+    notes=["", *(f"{score:.2f} dB" for score in scores.values())],
 )
+plt.show()

@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import deepinv
+import matplotlib.pyplot as plt
 from PIL import Image
 
 import pnp_priors
 from pnp_priors import samples
 from pnp_priors.physics import read_file
+from pnp_priors.showing.details import details
 from pnp_priors.solvers import preset
 from pnp_priors.solvers.deblocking import deblock, quantisation_noise
 
@@ -53,18 +55,12 @@ before, after = psnr(decoded, sharp).item(), psnr(restored, sharp).item()
 print(f"quantisation noise: about {255 * noise:.1f}/255")
 print(f"PSNR: decoded {before:.2f} dB, restored {after:.2f} dB")
 
-deepinv.utils.plot(
+details(
     {"decoded": decoded, "restored": restored, "original": sharp},
-    subtitles=[f"{before:.2f} dB", f"{after:.2f} dB", ""],
-    rescale_mode=None,
-    plot_inset=True,
-    extract_loc=(0.6, 0.4),
-    extract_size=0.2,
-    inset_loc=(0.0, 0.55),
-    inset_size=0.45,
-    figsize=(9, 3.6),
-    fontsize=12,
+    corner=(154, 102, 51),
+    notes=[f"{before:.2f} dB", f"{after:.2f} dB"],
 )
+plt.show()
 
 # %%
 # What the file allows

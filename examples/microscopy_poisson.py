@@ -14,6 +14,7 @@ from deepinv.models import generalized_anscombe_transform
 
 import pnp_priors
 from pnp_priors import samples
+from pnp_priors.showing.details import details
 from pnp_priors.solvers.stabilising import stabilised
 
 # %%
@@ -46,18 +47,12 @@ scores = {name: psnr(image, clean).item() for name, image in images.items()}
 print(f"PSNR: noisy {scores['noisy']:.2f} dB, transform {scores['transform']:.2f} dB")
 print(f"mean σ: {scores['mean σ']:.2f} dB, map of σ: {scores['map of σ']:.2f} dB")
 
-deepinv.utils.plot(
+details(
     {**images, "original": clean},
-    subtitles=[*(f"{score:.2f} dB" for score in scores.values()), ""],
-    rescale_mode=None,
-    plot_inset=True,
-    extract_loc=(0.55, 0.42),
-    extract_size=0.2,
-    inset_loc=(0.0, 0.55),
-    inset_size=0.45,
-    figsize=(14, 3.5),
-    fontsize=12,
+    corner=(211, 161, 77),
+    notes=[f"{score:.2f} dB" for score in scores.values()],
 )
+plt.show()
 
 # %%
 # What the transform does

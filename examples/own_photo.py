@@ -25,7 +25,7 @@ from pnp_priors.showing.comparison import noisy_version
 parser = argparse.ArgumentParser(description="Remove the noise of a photo.")
 parser.add_argument("photo", type=Path, nargs="?", help="PNG, JPEG, TIFF, BMP or WEBP")
 parser.add_argument("-o", "--output", type=Path, help="file to write")
-parser.add_argument("--sigma", type=float, help="noise level on 0..255; else it is estimated")
+parser.add_argument("--sigma", help="noise level, 15 or 15/255; else it is estimated")
 arguments = parser.parse_args()
 
 # %%
@@ -33,7 +33,9 @@ arguments = parser.parse_args()
 # ------------
 # ``prior.name`` and all other keys of ``pnp-priors schema denoising`` can be set in the same way.
 
-sigma = "auto" if arguments.sigma is None else arguments.sigma / 255
+sigma = arguments.sigma or "auto"
+if sigma != "auto" and "/" not in sigma:
+    sigma += "/255"
 denoise = pipelines.load("denoising", {"noise.sigma": sigma, "prior.name": "ffdnet-color"})
 
 # %%

@@ -8,10 +8,12 @@ small photo again and that the prior, FFDNet, takes for a photo.
 """
 
 import deepinv
+import matplotlib.pyplot as plt
 
 import pnp_priors
 from pnp_priors import samples
 from pnp_priors.physics import BicubicReduction
+from pnp_priors.showing.details import details
 from pnp_priors.solvers import preset
 from pnp_priors.solvers.super_resolution import bicubic, enlarge, luminance, super_resolve
 
@@ -60,15 +62,9 @@ scores = {name: psnr(image, sharp).item() for name, image in large.items()}
 print(f"PSNR: bicubic {scores['bicubic']:.2f} dB, ADMM {scores['ADMM']:.2f} dB")
 print(f"HQS: {scores['HQS']:.2f} dB")
 
-deepinv.utils.plot(
+details(
     {**large, "original": sharp},
-    subtitles=[*(f"{score:.2f} dB" for score in scores.values()), ""],
-    rescale_mode=None,
-    plot_inset=True,
-    extract_loc=(0.52, 0.5),
-    extract_size=0.2,
-    inset_loc=(0.0, 0.55),
-    inset_size=0.45,
-    figsize=(11, 3.4),
-    fontsize=12,
+    corner=(133, 128, 51),
+    notes=[f"{score:.2f} dB" for score in scores.values()],
 )
+plt.show()

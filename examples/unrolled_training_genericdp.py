@@ -2,9 +2,8 @@
 Unrolled training: genericDP inside of HQS
 ==========================================
 
-A prior was trained to remove noise from photos. Here it is to sharpen text. deepinv's unfolded
-solver is a network of a few iterations, and all of it can be trained: the prior, and the σ that it
-is told in each. A few steps on rendered pages show the gain, and what it costs.
+A prior was trained to remove noise from photos; here it is to sharpen text. In deepinv's unfolded
+solver all can be trained, the prior and each σ. A few steps show the gain, and what it costs.
 """
 
 import deepinv
@@ -22,10 +21,11 @@ from pnp_priors.training.documents import pages
 # -----------------------------------
 # A loaded prior is frozen; ``requires_grad_`` thaws it.
 
+noise = deepinv.physics.GaussianNoise(2.55 / 255, rng=torch.Generator().manual_seed(0))
+
 
 def blur(image):
     kernel = deepinv.physics.functional.gaussian_blur(sigma=(1.3, 1.3))
-    noise = deepinv.physics.GaussianNoise(2.55 / 255, rng=torch.Generator().manual_seed(0))
     return deepinv.physics.BlurFFT(img_size=image.shape[1:], filter=kernel, noise_model=noise)
 
 
@@ -49,7 +49,7 @@ with torch.no_grad():
 # Training
 # --------
 # Pages are rendered with random words, in fonts that the test page does not have. Of 16 patches the
-# two with most contrast are taken: most are paper.
+# two with most contrast are taken: most are paper. Noise is drawn anew in each step.
 
 rendered = list(pages(6, seed=1, channels=1, families=("DejaVu Serif", "Computer Modern Roman")))
 patches = PatchSampler(rendered, patch=64, seed=0)

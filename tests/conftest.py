@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -92,6 +94,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return export
+
+
+@pytest.fixture
+def extension(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """``extension("links")``: a module of docs/_ext, which is not part of the package."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "docs" / "_ext")
+    return importlib.import_module
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What the README promises is what runs."""
 
-import importlib
 import json
 import re
 import subprocess
@@ -58,10 +57,9 @@ def test_links_lead_to_files():
 
 
 @pytest.fixture
-def generator(monkeypatch):
+def generator(extension):
     """The module that writes the README's tables."""
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
-    return importlib.import_module("readme")
+    return extension("readme")
 
 
 def test_the_tables_are_as_cards_and_results_are_now(generator):

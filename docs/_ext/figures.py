@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groups import Group
 
@@ -27,18 +27,20 @@ if TYPE_CHECKING:
 #: crops over which a page's receptive field is averaged; `pnp-priors show` takes 16
 CROPS = 4
 DPI = 110
-INK, OTHERS, INPUT = ("#0072B2", "#D55E00", "#009E73"), "#9a9a9a", "#000000"
-#: neighbours that are named, and how they are dashed; the rest is thin and gray
+#: Okabe and Ito's colours, which all colour vision tells apart; markers and dashes do it in print
+OWN = (("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."))
+#: neighbours that are drawn, the reference of the differences first; of one level each the middle
 NAMED = {
-    "genericdp": "--",
-    "genericdp-color": "--",
-    "dncnn-b": ":",
-    "dncnn-color-b": ":",
-    "bf-dncnn": (0, (1, 3)),
-    "trd-7x7-s25": "-.",
-    "trd-jpeg-q20": "-.",
-    "dncnn-3": (0, (5, 1, 1, 1, 1, 1)),
+    "ffdnet-gray": ("#666666", "v", "-"),
+    "ffdnet-color": ("#666666", "v", "-"),
+    "genericdp": ("#E69F00", "D", "--"),
+    "genericdp-color": ("#E69F00", "D", "--"),
+    "dncnn-b": ("#56B4E9", "X", "-."),
+    "dncnn-color-b": ("#56B4E9", "X", "-."),
+    "trd-7x7-s25": ("#CC79A7", "P", (0, (4, 1, 1, 1, 1, 1))),
 }
+#: of 255; below it PSNR rises without end, and nothing is left of the panel for the levels in use
+LOWEST = 1.0
 
 
 def learned(groups: Iterable[Group], folder: Path) -> dict[str, Path]:
@@ -95,22 +97,20 @@ def assessed(group: Group) -> list[tuple[str, Assessment]]:
 
 
 def neighbours(group: Group, all_groups: Sequence[Group]) -> list[tuple[str, Assessment]]:
-    """Assessments of the other priors that were measured on the same images and degradation.
-
-    Of priors for one level each, those of the middle level alone.
-    """
+    """Assessments of well-known other priors, measured on the same images and degradation."""
     own = assessed(group)
     if not own:
         return []
     _, mine = own[0]
-    return [
-        (other.middle.name, theirs)
+    found = {
+        other.middle.name: theirs
         for other in all_groups
-        if other is not group
+        if other.key != group.key
         and (theirs := other.middle.assessment) is not None
         and (theirs.task, theirs.images) == (mine.task, mine.images)
         and other.middle.channels == group.middle.channels
-    ]
+    }
+    return [(name, found[name]) for name in NAMED if name in found]
 
 
 def curves(group: Group, all_groups: Sequence[Group], folder: Path) -> Path | None:
@@ -136,25 +136,45 @@ def _figure(own: list[tuple[str, Assessment]], others: list[tuple[str, Assessmen
     from matplotlib.figure import Figure
 
     compared = len(own) + len(others) > 1
-    figure = Figure(figsize=(9.5 if compared else 5, 3.9), layout="constrained")
+    figure = Figure(figsize=(9.5 if compared else 5, 4.3), layout="constrained")
     left, *rest = figure.subplots(1, 1 + compared, squeeze=False)[0]
-    for axes in (left, *rest):
-        for (_, found), colour in zip(own, INK, strict=False):
-            low, high = found.trained
-            axes.axvspan(low, max(high, low + 0.4), color=colour, alpha=0.08, linewidth=0)
-        jpeg = own[0][1].task.lower().startswith("jpeg")
-        axes.set_xlabel("JPEG quality" if jpeg else "σ (of 255)")
-        axes.grid(alpha=0.25, linewidth=0.6)
-    _line(left, own[0][1].levels.input_psnr, "input", color=INPUT, linestyle=":", linewidth=1.2)
+    inputs = {k: v for _, found in [*others, *own] for k, v in found.levels.input_psnr.items()}
+    left.plot(*_points(inputs), ":", color="black", linewidth=1.2, label="input")
     for name, found in others:
-        _line(left, found.levels.psnr, None, **_style(name))
-    for (name, found), colour in zip(own, INK, strict=False):
-        _line(left, found.levels.psnr, name, color=colour, marker="o", markersize=3.5)
+        left.plot(*_points(found.levels.psnr), **_neighbour(name), label=name)
+    for (name, found), style in zip(own, OWN, strict=False):
+        left.plot(*_points(found.levels.psnr), **_own(style), label=name)
     left.set_ylabel("PSNR (dB)")
-    left.legend(fontsize=8, frameon=False)
     for axes in rest:
         _differences(axes, own, others)
+    for axes in (left, *rest):
+        _levels_axis(axes, own)
+    handles, labels = left.get_legend_handles_labels()
+    # Below the panels, where it covers nothing.
+    columns = len(labels) if len(labels) <= 5 else 4
+    place = "outside lower center"
+    figure.legend(handles, labels, loc=place, ncols=columns, fontsize=8, frameon=False)
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr]
     return figure
+
+
+def _levels_axis(axes: Axes, own: list[tuple[str, Assessment]]) -> None:
+    """Levels in octaves, over which PSNR is nearly straight; the trained ones are shaded."""
+    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+    jpeg = own[0][1].task == "jpeg"
+    axes.set_xlabel("JPEG quality" if jpeg else "σ (of 255)")
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.set_xscale("log")
+    shown = axes.get_xlim()
+    axes.xaxis.set_major_locator(FixedLocator([1, 2, 5, 10, 20, 50, 100, 200]))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    for (_, found), (colour, *_) in zip(own, OWN, strict=False):
+        low, high = found.trained
+        low = max(low, shown[0])
+        axes.axvspan(low, max(high, 1.04 * low), color=colour, alpha=0.1, linewidth=0)
+    axes.set_xlim(shown)
 
 
 def _differences(
@@ -162,36 +182,55 @@ def _differences(
 ) -> None:
     reference_name, reference = _reference(own, others)
     for name, found in others:
-        if found is not reference:
-            label = name if name in NAMED else None
-            _line(axes, _less(found, reference), label, **_style(name))
-    axes.axhline(0, color=OTHERS, linewidth=2, label=reference_name)
-    for (_, found), colour in zip(own, INK, strict=False):
-        _line(axes, _less(found, reference), None, color=colour, marker="o", markersize=3.5)
+        if found is reference:
+            axes.axhline(0, **{**_neighbour(name), "marker": ""})
+        else:
+            axes.plot(*_points(less(found, reference)), **_neighbour(name))
+    for (_, found), style in zip(own, OWN, strict=False):
+        if found is reference:
+            axes.axhline(0, **{**_own(style), "marker": ""})
+        else:
+            axes.plot(*_points(less(found, reference)), **_own(style))
     axes.set_ylabel(f"PSNR less {reference_name}'s (dB)")
-    axes.set_ylim(max(-6, axes.get_ylim()[0]), min(3, axes.get_ylim()[1]))
-    axes.legend(fontsize=7, frameon=False, loc="lower left")
 
 
-def _style(name: str) -> dict[str, object]:
-    if name in NAMED:
-        return {"color": INPUT, "linestyle": NAMED[name], "linewidth": 1.0}
-    return {"color": OTHERS, "linewidth": 0.7}
+def _own(style: tuple[str, str, str]) -> dict[str, Any]:
+    colour, marker, line = style
+    return {"color": colour, "marker": marker, "ls": line, "lw": 1.8, "ms": 4.5, "zorder": 3}
+
+
+def _neighbour(name: str) -> dict[str, Any]:
+    colour, marker, line = NAMED[name]
+    return {"color": colour, "marker": marker, "ls": line, "lw": 1.1, "ms": 4}
 
 
 def _reference(
     own: list[tuple[str, Assessment]], others: list[tuple[str, Assessment]]
 ) -> tuple[str, Assessment]:
-    """FFDNet of the same channels, where it is among them."""
+    """FFDNet of the same channels, where it is among them; else the first other, or the middle."""
     named = [pair for pair in [*others, *own] if pair[0].startswith("ffdnet")]
-    return (named or others or own)[0]
+    return (named or others or own[len(own) // 2 :])[0]
 
 
-def _less(found: Assessment, reference: Assessment) -> dict[str, float]:
-    theirs = reference.levels.psnr
-    return {k: v - theirs[k] for k, v in found.levels.psnr.items() if k in theirs}
+def less(found: Assessment, reference: Assessment) -> dict[str, float]:
+    """PSNR less the reference's in dB, at the levels of ``found`` that lie within the reference's.
+
+    Priors of one level each are measured at other levels than those of a range: the reference's
+    PSNR is interpolated between its own levels, over their logarithm.
+    """
+    import numpy as np
+    from scipy.interpolate import PchipInterpolator
+
+    levels, values = _points(reference.levels.psnr)
+    between = PchipInterpolator(np.log(levels), values)
+    return {
+        key: value - float(between(np.log(float(key))))
+        for key, value in found.levels.psnr.items()
+        if levels[0] <= float(key) <= levels[-1]
+    }
 
 
-def _line(axes: Axes, values: dict[str, float], label: str | None, **style: object) -> None:
-    pairs = sorted((float(level), value) for level, value in values.items())
-    axes.plot(*zip(*pairs, strict=True), label=label, **style) if pairs else None  # type: ignore[arg-type]
+def _points(values: dict[str, float]) -> tuple[list[float], list[float]]:
+    """Levels from the lowest that is shown, and their values."""
+    pairs = sorted((float(k), value) for k, value in values.items() if float(k) >= LOWEST)
+    return [level for level, _ in pairs], [value for _, value in pairs]

@@ -18,6 +18,12 @@ from sphinx.writers.html5 import HTML5Translator
 _SIZES = re.compile(r"\\[bB]igg?[lr]?(?![a-zA-Z])")
 #: TeX takes \\frac12 for a half; docutils takes 12 for one number
 _SHORT = re.compile(r"\\([td]?frac)(\d)(\d)")
+#: an operator with its limits below it, which docutils does not know; and what is below it
+_STARRED = re.compile(
+    r"\\operatorname\*\s*\{([^{}]*)\}(?:\s*_\s*(\{(?:[^{}]|\{[^{}]*\})*\}|\\[a-zA-Z]+|[^\s{}\\]))?"
+)
+_NAMED = re.compile(r"\\operatorname\s*\{[^{}]*\}")
+_THIN = "\N{THIN SPACE}"
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,7 +33,23 @@ def mathml(tex: str, block: bool) -> str:
     :raises MathError: a command that docutils does not know.
     """
     tex = _SHORT.sub(r"\\\1{\2}{\3}", _SIZES.sub("", tex)).replace("…", r"\ldots ")
+    tex = _STARRED.sub(_limits_below if block else _limits_beside, tex)
+    # docutils takes what is in the braces for plain text
+    tex = _NAMED.sub(lambda found: found[0].replace(r"\,", _THIN), tex)
     return tex2mathml(tex.strip(), as_block=block)
+
+
+def _limits_below(found: re.Match[str]) -> str:
+    name, below = found.groups()
+    operator = rf"\operatorname{{{name}}}"
+    # docutils sets no space after it
+    return operator if below is None else rf"\underset{{{below}}}{{{operator}}}\,"
+
+
+def _limits_beside(found: re.Match[str]) -> str:
+    """As TeX does in a line of text."""
+    name, below = found.groups()
+    return rf"\operatorname{{{name}}}" + ("" if below is None else f"_{below}")
 
 
 def _visit(self: HTML5Translator, node: nodes.math | nodes.math_block) -> None:

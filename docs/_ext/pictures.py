@@ -2,7 +2,7 @@
 
     python docs/_ext/pictures.py [--only NAME …]
 
-``before-after`` and the tasks: what ``pnp-priors run TASK`` writes of its bundled example, smaller.
+The tasks: what ``pnp-priors run TASK`` writes of its bundled example, smaller.
 The concepts: plots and details of the bundled photo (CC0). They are committed, because restoring
 takes longer than building the pages.
 """

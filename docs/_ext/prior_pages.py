@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pnp_priors.benchmark.tasks import levels_in_words
 from pnp_priors.card import Card
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-#: pages of the site that say more about some priors
+#: pages of the site that say more about some priors, by the key of their group
 FURTHER = {
     "bf-dncnn": ("bias-free.md",),
     "bf-dncnn-narrow": ("bias-free.md",),
@@ -25,6 +25,7 @@ FURTHER = {
     "class-aware": ("class-aware.md",),
     "nn3d": ("repeated-structure.md",),
     "trd-5x5": ("trd-experiments.md",),
+    "trd-7x7": ("trd-experiments.md",),
     "trd-jpeg": ("jpeg.md",),
 }
 
@@ -70,17 +71,15 @@ def facts(group: Group, measured: Sequence[Speed]) -> str:
         ("system", f"`{card.system}`, class {{py:class}}`{_class(card)}`"),
         ("channels", f"{card.channels} ({group.channels})"),
         ("trained for", group.trained_for),
-        ("outside of that", card.outside_range),
+        *_of_each("outside of that", {c.name: c.outside_range for c in group.cards}),
         ("blind", "yes: sigma is ignored" if card.blind else _sigma(card)),
         ("parameters", _span([c.parameters for c in group.cards])),
         ("receptive field", field),
-        ("inside solvers", card.iterative_use),
+        *_of_each("inside solvers", {c.name: c.iterative_use for c in group.cards}),
     ]
     for run in measured:
-        if card.name in run.milliseconds:
-            ratio = f"{run.ratio[card.name]:.2f} times {run.reference}'s time"
-            time = f"{run.milliseconds[card.name]:,.0f} ms of {run.clock} per megapixel"
-            rows.append(("speed", f"{time} ({ratio}): {run.machine}"))
+        times = {c.name: _time(c, run) for c in group.cards if c.name in run.milliseconds}
+        rows += _of_each("speed", times)
     rows += [("licence", card.licence), ("source", card.paper)]
     for one in group.cards:
         if one.weights is not None:
@@ -88,6 +87,23 @@ def facts(group: Group, measured: Sequence[Speed]) -> str:
             size = f"{own.bytes / 1e3:,.0f} kB, {own.dtype}"
             rows.append(("weights", f"`{own.file}`, {size}, SHA-256 `{own.sha256[:16]}…`"))
     return table(rows, ("from the card", ""))
+
+
+def _of_each(head: str, values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """One row where all cards say the same, else one for each of the things that they say."""
+    different = list(dict.fromkeys(values.values()))
+    if len(different) < 2:
+        return [(head, value) for value in different]
+    return [
+        (f"{head}: " + ", ".join(f"`{name}`" for name in values if values[name] == value), value)
+        for value in different
+    ]
+
+
+def _time(card: Card, run: Speed) -> str:
+    ratio = f"{run.ratio[card.name]:.2f} times {run.reference}'s time"
+    time = f"{run.milliseconds[card.name]:,.0f} ms of {run.clock} per megapixel"
+    return f"{time} ({ratio}): {run.machine}"
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -236,8 +252,10 @@ def _over_levels(group: Group, curves: Path | None) -> str:
     if curves is not None:
         parts.append(f"![PSNR over the level](figures/{curves.name})\n")
         parts.append(
-            "Mean of two images, a photograph and dead leaves; the trained range is shaded. Black "
-            "and gray: the other priors of as many channels, of one level each the middle one. "
+            "Mean of two images, a photograph and dead leaves; the trained range is shaded. Thin "
+            "lines: well-known priors of as many channels, of one level each the middle one. The "
+            "right panel is less FFDNet's PSNR, interpolated between its levels (of JPEG: less the "
+            "middle quality's). "
             "[How far can a prior be trusted?](../assess.md) says how it is measured.\n"
         )
     else:

@@ -112,7 +112,12 @@ def test_the_table(
         Image.fromarray(pixels.numpy()).save(folder / f"{seed}.png")
     monkeypatch.setenv("COLUMNS", "200")
     arguments = ["--data", str(tmp_path), "--set", "some", "--limit", "2", "--crop", "18"]
-    assert script.main(arguments) == 0
+    page = tmp_path / "page.md"
+    assert script.main([*arguments, "--out", str(page)]) == 0
+    # The title stands in the site's sidebar; what was measured is in the text.
+    title, _, about, *_ = page.read_text(encoding="utf-8").splitlines()
+    assert title == "# Noise of cameras"
+    assert "some, 2 images, the middle 18×18 pixels: PSNR in dB. Output" in about
     out = capsys.readouterr().out
     assert "some, 2 images, the middle 18×18 pixels" in out
     for name in script.CAMERAS:

@@ -65,7 +65,8 @@ def test_the_table_names_both_and_the_gain(
     printed = capsys.readouterr().out
     assert "trd-5x5-s25" in printed
     assert "nn3d" in printed
-    *_, head, rule, row = page.read_text(encoding="utf-8").splitlines()
+    title, *_, head, rule, row = page.read_text(encoding="utf-8").splitlines()
+    assert title == "# Structure that repeats"  # in the site's sidebar
     assert head == "| image | σ | trd-5x5-s25 | nn3d | gain |"
     assert rule == "| --- | --- | --- | --- | --- |"
     name, sigma, base, ours, gain = row.strip("| ").split(" | ")

@@ -72,6 +72,41 @@ def test_a_page_has_what_the_card_says(pages, groups):
     assert yaml.safe_load(recipe) == card.training.recipe_text
 
 
+def test_what_differs_within_a_group_is_said_of_each(pages, groups):
+    group = groups["trd-7x7"]
+    names = [card.name for card in group.cards]
+    speed = pages.Speed(
+        "a machine",
+        "wall time",
+        512,
+        dict(zip(names, (3000, 4000, 3000), strict=True)),
+        "x",
+        dict(zip(names, (1.5, 2, 1.5), strict=True)),
+    )
+    rows = [row.strip("| ").split(" | ") for row in pages.facts(group, [speed]).splitlines()]
+    for card in group.cards:
+        assert [f"outside of that: `{card.name}`", card.outside_range] in rows
+    assert [row[0] for row in rows if row[0].startswith("speed")] == [
+        "speed: `trd-7x7-s15`, `trd-7x7-s50`",
+        "speed: `trd-7x7-s25`",
+    ]
+    (row,) = (row for row in rows if row[0] == "speed: `trd-7x7-s25`")
+    assert row[1] == "4,000 ms of wall time per megapixel (2.00 times x's time): a machine"
+    alike = [
+        row.strip("| ").split(" | ") for row in pages.facts(groups["trd-jpeg"], []).splitlines()
+    ]
+    assert ["outside of that", groups["trd-jpeg"].middle.outside_range] in alike
+
+
+def test_pages_that_say_more_are_of_groups_and_are_there(pages, groups):
+    assert set(pages.FURTHER) <= set(groups)
+    named = {page for places in pages.FURTHER.values() for page in places}
+    assert [page for page in named if not (DOCS / page).is_file()] == []
+    assert "[trd-experiments](../trd-experiments.md)" in pages.page(
+        groups["trd-7x7"], [], [], None, None
+    )
+
+
 def test_results_stand_beside_the_published_ones(pages, groups):
     cells = results.read(DOCS / "results.json")
     text = pages.results(groups["ffdnet-gray"], cells).replace("\N{NO-BREAK SPACE}", " ")
@@ -102,6 +137,54 @@ def test_curves_are_drawn_beside_neighbours(extension, groups, tmp_path):
     before = path.stat().st_mtime_ns
     assert figures.curves(groups["genericdp"], everything, tmp_path) == path
     assert path.stat().st_mtime_ns == before
+
+
+def drawn(figures, group, groups):
+    """The two panels of a page's figure, lines by label in the left one."""
+    everything = list(groups.values())
+    figure = figures._figure(figures.assessed(group), figures.neighbours(group, everything))
+    left, *right = figure.axes
+    return figure, left, right
+
+
+def test_all_levels_of_a_group_have_their_input_and_their_difference(extension, groups):
+    figure, left, (right,) = drawn(extension("figures"), groups["trd-7x7"], groups)
+    lines = {line.get_label(): line for line in left.lines}
+    assert lines["input"].get_xdata()[-1] >= 100  # up to where the s50 was measured
+    shapes = [(lines[f"trd-7x7-s{level}"], level) for level in (15, 25, 50)]
+    assert len({(line.get_marker(), line.get_linestyle()) for line, _ in shapes}) == 3
+    lengths = {line.get_color(): len(line.get_xdata()) for line in right.lines}
+    assert all(lengths[line.get_color()] >= 4 for line, _ in shapes)
+    assert not left.get_legend()  # below the panels, where it covers nothing
+    assert len(figure.legends) == 1
+
+
+def test_what_is_below_every_level_in_use_is_not_drawn(extension, groups):
+    _, left, _ = drawn(extension("figures"), groups["genericdp"], groups)
+    assert left.get_xlim()[0] > 1
+    assert left.get_ylim()[1] < 45  # at 0.25/255 it is 60 dB
+    assert all(min(line.get_xdata()) >= 1 for line in left.lines)
+
+
+@pytest.mark.parametrize("key", ["ffdnet-gray", "genericdp", "trd-jpeg", "dncnn-color-b"])
+def test_every_line_is_named_once(extension, groups, key):
+    _, left, (right,) = drawn(extension("figures"), groups[key], groups)
+    labels = [line.get_label() for line in left.lines]
+    assert len(set(labels)) == len(labels) <= 8
+    assert not any(label.startswith("_") for label in labels)
+    assert len({line.get_color() for line in left.lines}) == len(labels)
+    assert len(right.lines) == len(labels) - 1  # all but the input
+
+
+def test_a_difference_is_taken_between_measured_levels(extension, groups):
+    less = extension("figures").less
+    ffdnet, trd = (groups[key].middle.assessment for key in ("ffdnet-gray", "trd-7x7"))
+    found = less(trd, ffdnet)
+    assert found["25"] == pytest.approx(trd.levels.psnr["25"] - ffdnet.levels.psnr["25"])
+    # as of all that follow the noise: straight over the level's logarithm, to a few tenths
+    assert found["37.5"] == pytest.approx(0, abs=0.3)
+    assert less(ffdnet, ffdnet) == pytest.approx(dict.fromkeys(ffdnet.levels.psnr, 0))
+    assert "3.75" not in less(groups["trd-7x7"].cards[0].assessment, ffdnet)
 
 
 def test_what_a_prior_has_learned_is_drawn(extension, tmp_path):

@@ -5,6 +5,7 @@ Run by .ci/run once the extra `docs` is installed; elsewhere skipped without Sph
 
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,38 @@ def test_a_short_fraction_is_one_half(extension):
     math = ElementTree.fromstring(extension("mathml").mathml(r"\tfrac12 \|x\|^2", False))
     (fraction,) = math.iter(MATHML + "mfrac")
     assert [number.text for number in fraction.iter(MATHML + "mn")] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "tex", [r"x = \operatorname*{arg\,min}_x f", r"x = \operatorname*{arg\,min}_{x} f"]
+)
+def test_an_operator_has_its_limits_below_and_no_star(extension, tex):
+    from html import unescape
+
+    for block, tag in ((True, "munder"), (False, "msub")):
+        math = ElementTree.fromstring(unescape(extension("mathml").mathml(tex, block)))
+        (operator,) = math.iter(MATHML + tag)
+        words = [element.text for element in operator.iter(MATHML + "mi")]
+        assert words == ["arg\N{THIN SPACE}min", "x"]
+        assert not any("*" in (element.text or "") for element in math.iter())
+    alone = extension("mathml").mathml(r"\operatorname*{arg\,min} f", True)
+    assert "*" not in alone
+
+
+def test_the_gallery_begins_with_what_most_people_come_for(extension):
+    order = extension("gallery_order")
+    examples = Path(__file__).parents[2] / "examples"
+    names = sorted((path.name for path in examples.glob("*.py")), key=order.Order(str(examples)))
+    assert tuple(names[:2]) == order.FIRST
+    assert names[2:] == sorted(names[2:])
+
+
+def test_equations_are_aligned_at_their_signs(extension):
+    """By the style sheet, which goes by docutils' class: browsers disregard columnalign."""
+    text = extension("mathml").mathml(r"\begin{aligned} x &= 1 \\ yy &= 2 \end{aligned}", True)
+    assert 'class="ams-align"' in text
+    style = (Path(__file__).parents[2] / "docs" / "_static" / "site.css").read_text()
+    assert "mtable.ams-align > mtr > mtd:nth-child(odd)" in style
 
 
 def test_an_unknown_command_is_an_error(extension):

@@ -67,10 +67,23 @@ def test_it_runs_and_restores(run, capsys, name):
         assert after > before, line
 
 
+def test_each_step_of_unrolled_training_has_noise_of_its_own():
+    text = (EXAMPLES / "unrolled_training_genericdp.py").read_text(encoding="utf-8")
+    problem, found, _ = text.partition("schedule = ")
+    names = {}
+    exec(problem, names)
+    assert found
+    image = torch.full((1, 1, 32, 32), 0.5)
+    first, second = (names["blur"](image)(image) for _ in range(2))
+    assert (first - second).std() > 2 / 255
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_is_short_and_plain(name):
     text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
+    # deepinv frames details in red and lime, which some cannot tell apart
+    assert "plot_inset" not in text
     # What an example uses is public.
     assert not re.findall(r"^\s*(?:from|import)\s.*[\s.]_\w", text, re.MULTILINE)
     title, line, *_ = text.removeprefix('"""\n').splitlines()
@@ -78,11 +91,12 @@ def test_it_is_short_and_plain(name):
     assert set(line) == {"="}
 
 
-def test_own_photo_takes_a_file(run, tmp_path, capsys):
+@pytest.mark.parametrize("level", ["5", "5/255"])
+def test_own_photo_takes_a_file(run, tmp_path, capsys, level):
     clean = images.read(samples.path("microscopy"))
     part = clean.pixels[:, :50, :61]
     images.write(tmp_path / "mine.png", clean.with_pixels(part))
-    run("own_photo", tmp_path / "mine.png", "-o", tmp_path / "out.tif", "--sigma", "5")
+    run("own_photo", tmp_path / "mine.png", "-o", tmp_path / "out.tif", "--sigma", level)
     restored = images.read(tmp_path / "out.tif")
     assert restored.dtype == "uint16"
     assert restored.pixels.shape == part.shape
