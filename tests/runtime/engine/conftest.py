@@ -37,10 +37,11 @@ def graphs(tmp_path_factory, exported):
     def folder(pipeline):
         if pipeline not in folders:
             made = tmp_path_factory.mktemp("graphs")
-            for number, (name, overrides, sigma) in enumerate(_NEEDED[pipeline]):
+            for name, overrides, sigma in _NEEDED[pipeline]:
                 options = {} if sigma is None else {"sigma": sigma}
                 path = exported(name, overrides, **options)
-                shutil.copy(path, made / f"{number}.onnx")
+                subsampling = (overrides or {}).get("subsampling", "").replace(":", "")
+                shutil.copy(path, made / f"{name}-{sigma}{subsampling}.onnx")
             folders[pipeline] = made
         return folders[pipeline]
 
