@@ -112,19 +112,25 @@ def test_list_does_not_import_torch():
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
 
-@pytest.mark.parametrize("chosen", [None, "ACTIVE"])
-def test_threads_wait_asleep_unless_somebody_chose_otherwise(chosen):
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"),
+    ],
+)
+def test_threads_do_not_spin_for_long_unless_somebody_chose_otherwise(chosen, expected):
     """Before torch is imported, which is when OpenMP asks."""
     code = (
         "import os, sys\n"
         "from pnp_priors import cli\n"
-        "cli.app = lambda: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)\n"
+        "cli.app = lambda: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)\n"
         "cli.main()"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    if chosen is not None:
-        environment["OMP_WAIT_POLICY"] = chosen
+    ours = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {k: v for k, v in os.environ.items() if k not in ours} | chosen
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    assert answer.stdout.split() == [chosen or "PASSIVE", "False"]
+    assert answer.stdout.split() == [expected, "False"]
